@@ -1,0 +1,109 @@
+//! The one error type. It carries lengths, limits and offsets, never keys or values.
+
+use std::fmt;
+
+/// What every fallible operation returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an operation could not be done. A key that is not there is not an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument lies outside its documented range. The text names the argument, its value and the limit.
+    InvalidArgument(String),
+    /// A key is longer than the store takes.
+    KeyTooLarge {
+        /// Length of the key in bytes.
+        len: usize,
+        /// Longest key this store takes, in bytes.
+        max: usize,
+    },
+    /// A value is longer than the store takes.
+    ValueTooLarge {
+        /// Length of the value in bytes.
+        len: usize,
+        /// Longest value this store takes, in bytes.
+        max: usize,
+    },
+    /// The entry does not fit beside what is live. Nothing was changed.
+    Full {
+        /// Bytes that live entries and the index occupy.
+        live_bytes: u64,
+        /// The cap that was set by `max_bytes`.
+        max_bytes: u64,
+    },
+    /// The value is not a canonical decimal integer of up to 20 bytes.
+    NotANumber {
+        /// Length of the value in bytes.
+        len: usize,
+    },
+    /// The sum lies outside the range of a signed 64-bit integer. Nothing was changed.
+    Overflow {
+        /// The number that is stored.
+        value: i64,
+        /// What was to be added to it.
+        delta: i64,
+    },
+    /// As many segments are pinned as the store allows. Unpin something and try again.
+    Busy {
+        /// Segments that are pinned.
+        pinned: u64,
+        /// Segments that may be pinned at once.
+        max: u64,
+    },
+    /// The store was opened by a parent process. Open a store of your own after `fork`.
+    Forked,
+    /// The operating system gave no address space or memory.
+    NoMemory {
+        /// Bytes that were asked for.
+        bytes: u64,
+        /// What the operating system answered.
+        reason: String,
+    },
+    /// A structure in memory or on disk is not what this library wrote.
+    Corrupt {
+        /// What was found to be wrong.
+        what: &'static str,
+        /// Where, in bytes from the start of the region.
+        offset: u64,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::InvalidArgument(what) => write!(f, "invalid argument: {what}"),
+            Error::KeyTooLarge { len, max } => {
+                write!(f, "key of {len} bytes is too large: the limit is {max} bytes")
+            }
+            Error::ValueTooLarge { len, max } => {
+                write!(f, "value of {len} bytes is too large: the limit is {max} bytes")
+            }
+            Error::Full { live_bytes, max_bytes } => {
+                write!(f, "store is full: {live_bytes} live bytes of max_bytes = {max_bytes} bytes")
+            }
+            Error::NotANumber { len } => write!(
+                f,
+                "value of {len} bytes is not a number: expected a canonical decimal integer of up to 20 bytes"
+            ),
+            Error::Overflow { value, delta } => write!(
+                f,
+                "increment of {value} by {delta} overflows: the limits are {} and {}",
+                i64::MIN,
+                i64::MAX
+            ),
+            Error::Busy { pinned, max } => {
+                write!(f, "too many pins: {pinned} segments are pinned, the limit is {max}")
+            }
+            Error::Forked => {
+                f.write_str("store was opened before fork: open another one in the child process")
+            }
+            Error::NoMemory { bytes, reason } => {
+                write!(f, "no memory: {bytes} bytes were refused: {reason}")
+            }
+            Error::Corrupt { what, offset } => write!(f, "corrupt at byte {offset}: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,155 @@
+//! Sizes of one store, derived from its budget and the machine.
+
+use crate::error::{Error, Result};
+use crate::hash::{MAX_DEPTH, MAX_STRIPES};
+use crate::index::PAGE_WORDS;
+use crate::log::record::{MAX_KEY_LEN, MAX_VALUE_LEN};
+use crate::options::Options;
+use crate::region::WORD;
+
+/// Segments of a budget below [`LARGE_SEGMENT_BYTES`] times this: few enough to be large against a record, enough that
+/// the open ones are a few per cent.
+const SEGMENTS: u64 = 128;
+/// Segments stay at this size while the budget grows ...
+const LARGE_SEGMENT_BYTES: u64 = 512 << 10;
+/// ... until there are so many; then they grow again.
+const MAX_SEGMENTS: u64 = 1 << 16;
+/// Least segment.
+const MIN_SEGMENT_BYTES: u64 = 4 << 10;
+/// A value takes at most this part of a segment. Seven records of an eighth fill seven eighths of a segment; with
+/// quarters the tail that no record fits in could be a fifth, and with it the promise of 80 % live bytes would break.
+const VALUES_PER_SEGMENT: usize = 8;
+/// Budgets from here on use huge pages, and commit memory in pieces of that size.
+const HUGE_FROM_BYTES: u64 = 256 << 20;
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+
+/// Sizes that are fixed while a store is open.
+#[derive(Debug, Clone)]
+pub(crate) struct Geometry {
+    pub(crate) max_bytes: u64,
+    /// Number of stripes, a power of two.
+    pub(crate) stripes: usize,
+    /// log2 of the words of a segment.
+    pub(crate) segment_shift: u32,
+    /// Segments that the budget could hold if it held nothing else.
+    pub(crate) segments: usize,
+    /// Segments that fresh writes leave to reclaim: one for each stripe that may be reclaiming, and one more.
+    pub(crate) reserve: usize,
+    /// Index pages that the budget could hold if it held nothing else.
+    pub(crate) pages: usize,
+    /// Deepest directory of a stripe.
+    pub(crate) depth_max: u32,
+    /// Segments that pins may hold at once.
+    pub(crate) pinned_max: u64,
+    /// Bytes in which memory is committed.
+    pub(crate) commit_bytes: usize,
+    /// Whether memory asks for huge pages.
+    pub(crate) huge: bool,
+}
+
+impl Geometry {
+    pub(crate) fn new(options: &Options) -> Result<Geometry> {
+        let max_bytes = options.max_bytes;
+        let tuning = options.tuning;
+        let segment_bytes = match tuning.segment_bytes as u64 {
+            0 => choose_segment_bytes(max_bytes),
+            bytes => bytes,
+        };
+        if !segment_bytes.is_power_of_two() || segment_bytes < MIN_SEGMENT_BYTES.min(512) {
+            return Err(Error::InvalidArgument(format!(
+                "segment_bytes = {segment_bytes} bytes is not a power of two of at least 512 bytes"
+            )));
+        }
+        let segments = usize::try_from(max_bytes / segment_bytes).unwrap_or(usize::MAX);
+        let stripes = match tuning.stripes {
+            0 => choose_stripes(max_bytes, segments),
+            stripes => stripes,
+        };
+        if !stripes.is_power_of_two() || stripes > MAX_STRIPES {
+            return Err(Error::InvalidArgument(format!(
+                "stripes = {stripes} is not a power of two of at most {MAX_STRIPES}"
+            )));
+        }
+        let huge = max_bytes >= HUGE_FROM_BYTES;
+        let segment_len = segment_bytes as usize;
+        let pages = usize::try_from(max_bytes).unwrap_or(usize::MAX) / (PAGE_WORDS * WORD);
+        let depth = (pages.div_ceil(stripes)).next_power_of_two().trailing_zeros() + 1;
+        Ok(Geometry {
+            max_bytes,
+            stripes,
+            segment_shift: (segment_len / WORD).trailing_zeros(),
+            segments,
+            reserve: stripes + 1,
+            pages,
+            depth_max: depth.min(MAX_DEPTH),
+            pinned_max: (segments as u64 / 64).max(1),
+            commit_bytes: if huge { HUGE_PAGE_BYTES.max(segment_len) } else { segment_len },
+            huge,
+        })
+    }
+
+    pub(crate) fn segment_words(&self) -> usize {
+        1 << self.segment_shift
+    }
+
+    pub(crate) fn segment_bytes(&self) -> usize {
+        self.segment_words() * WORD
+    }
+
+    /// The segment that holds the word at `address`.
+    #[inline]
+    pub(crate) fn segment_of(&self, address: usize) -> usize {
+        address >> self.segment_shift
+    }
+
+    /// Longest value in bytes.
+    pub(crate) fn max_value_len(&self) -> usize {
+        (self.segment_bytes() / VALUES_PER_SEGMENT).min(MAX_VALUE_LEN)
+    }
+
+    /// Longest key in bytes: with the longest value it takes at most half of a segment.
+    pub(crate) fn max_key_len(&self) -> usize {
+        (self.segment_bytes() / 4).min(MAX_KEY_LEN)
+    }
+}
+
+fn choose_segment_bytes(max_bytes: u64) -> u64 {
+    let few = (max_bytes / SEGMENTS).clamp(MIN_SEGMENT_BYTES, LARGE_SEGMENT_BYTES);
+    let many = max_bytes.div_ceil(MAX_SEGMENTS);
+    let largest_power = |bytes: u64| 1 << bytes.ilog2();
+    largest_power(few).max(many.next_power_of_two())
+}
+
+/// Enough stripes that cores seldom meet, few enough that their open segments stay a few per cent of the budget.
+fn choose_stripes(max_bytes: u64, segments: usize) -> usize {
+    if max_bytes < 4 << 20 {
+        return 1;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let by_cores = (16 * cores).next_power_of_two();
+    let by_budget = 1 << (segments / 50).max(1).ilog2();
+    by_cores.min(by_budget).min(MAX_STRIPES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_follow_from_the_budget() {
+        for shift in 20..=40 {
+            let geometry = Geometry::new(&Options::memory(1 << shift)).unwrap();
+            let open = 2 * geometry.stripes + geometry.reserve;
+            assert!(open * 16 <= geometry.segments, "2^{shift} bytes: {geometry:?}");
+            assert!(geometry.segments as u64 <= MAX_SEGMENTS);
+            assert!(
+                geometry.max_key_len() + geometry.max_value_len() < geometry.segment_bytes() / 2
+            );
+            if shift >= 26 {
+                assert!(geometry.max_value_len() >= 64 << 10);
+                assert_eq!(geometry.max_key_len(), MAX_KEY_LEN);
+            }
+        }
+        assert_eq!(Geometry::new(&Options::memory(1 << 20)).unwrap().stripes, 1);
+    }
+}

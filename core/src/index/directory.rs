@@ -1,0 +1,310 @@
+//! A stripe's directory: which page holds which keys, and how pages split and merge.
+//!
+//! The low `depth` directory bits of a hash index the directory. A page of local depth `t` is named by every word whose
+//! low `t` bits are its own. A directory never moves: it has room for its greatest depth from the start, and doubling
+//! writes only the upper half, which no reader of the old depth looks at.
+//!
+//! Everything here but [`Directory::page`] runs under the stripe's lock.
+
+use super::page::Place;
+use super::{Index, PAGE_WORDS, Slot};
+use crate::hash::Hash;
+use crate::log::space::Space;
+use crate::region::{Region, WORD};
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Two pages whose entries together fill no more than a quarter of one are merged.
+const MERGED: usize = PAGE_WORDS / 4;
+/// Operating systems commit memory in pages of this size.
+const SYSTEM_PAGE: usize = 4096;
+
+/// The directory of one stripe.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    /// First word in the region of directories.
+    first: usize,
+    depth: AtomicU64,
+}
+
+type HashAll<'a> = dyn FnMut(&mut [(Slot, Hash)]) + 'a;
+
+/// What an operation on the index borrows: the budget to take pages from, and a way from a slot to its key's hash.
+pub(crate) struct Helpers<'a> {
+    pub(crate) space: &'a Space,
+    pub(crate) log: &'a Region,
+    /// Sets the hash of each entry in the list to that of the key which its slot names.
+    pub(crate) hash_all: &'a mut HashAll<'a>,
+}
+
+impl std::fmt::Debug for Helpers<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Helpers")
+    }
+}
+
+impl Directory {
+    /// Bytes that a directory commits at a depth.
+    pub(crate) fn committed(depth: u32) -> usize {
+        (WORD << depth).max(SYSTEM_PAGE)
+    }
+
+    /// The directory of stripe `stripe`, naming one page.
+    pub(crate) fn new(index: &Index, stripe: usize, page: usize) -> Directory {
+        let first = stripe << index.depth_max;
+        index.directories.store(first, page as u64);
+        index.wipe(page, 0);
+        Directory { first, depth: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    pub(crate) fn depth(&self) -> u32 {
+        // Pairs with the release store in `double`: the words of the upper half come first.
+        self.depth.load(Ordering::Acquire) as u32
+    }
+
+    /// The page that holds a key, at a depth that was read before.
+    #[inline]
+    pub(crate) fn page(&self, index: &Index, depth: u32, hash: Hash) -> usize {
+        self.page_at(index, depth, hash.directory(depth))
+    }
+
+    /// The page that these directory bits name.
+    #[inline]
+    pub(crate) fn page_at(&self, index: &Index, depth: u32, bits: u64) -> usize {
+        let word = self.first + (bits & ((1 << depth) - 1)) as usize;
+        // Pairs with the release stores in `redirect`.
+        index.directories.word(word).load(Ordering::Acquire) as usize
+    }
+
+    /// The local depth of a page: how many directory bits its keys share.
+    pub(crate) fn local_depth(&self, index: &Index, page: usize) -> u32 {
+        index.info(page).depth()
+    }
+
+    /// Every page once, by one of its directory words.
+    pub(crate) fn pages(&self, index: &Index) -> impl Iterator<Item = usize> {
+        (0..1_usize << self.depth()).filter_map(move |i| {
+            let page = index.directories.load(self.first + i) as usize;
+            (i >> index.info(page).depth() == 0).then_some(page)
+        })
+    }
+
+    /// A free slot for a key that is not in the index, or `None` if that takes a page which the budget does not have.
+    ///
+    /// ```text
+    /// if the page is not full: a slot near the home bucket
+    /// else if it can be split: split it, look again
+    /// else a slot anywhere in the page or its overflow pages; else a new overflow page
+    /// ```
+    pub(crate) fn prepare(
+        &self,
+        index: &Index,
+        hash: Hash,
+        helpers: &mut Helpers<'_>,
+    ) -> Option<Place> {
+        loop {
+            let page = self.page(index, self.depth(), hash);
+            if let Some(place) = index.free_place(page, hash) {
+                return Some(place);
+            }
+            if self.split(index, page, hash, helpers) {
+                continue;
+            }
+            if let Some(place) = index.free_place_anywhere(page, hash) {
+                return Some(place);
+            }
+            let overflow = helpers.space.take_page(helpers.log)?;
+            index.extend_chain(page, overflow);
+        }
+    }
+
+    /// Splits a page into two by the next bit of the hash. Answers whether it did: not if no bit that the directory can
+    /// use separates the keys, nor if the budget has no room.
+    fn split(&self, index: &Index, page: usize, hash: Hash, helpers: &mut Helpers<'_>) -> bool {
+        let info = index.info(page);
+        let agrees =
+            |other: Hash| other.directory(index.depth_max) == hash.directory(index.depth_max);
+        if info.inseparable() {
+            let one = entries_with_hashes(index, &[page], 1, helpers);
+            if one.iter().all(|(_, other)| agrees(*other)) {
+                return false;
+            }
+        }
+        let Some(upper) = helpers.space.take_page(helpers.log) else { return false };
+        let entries = entries_with_hashes(index, &[page], usize::MAX, helpers);
+        let separable = entries.iter().any(|(_, other)| !agrees(*other));
+        if !separable {
+            index.set_info(page, info.with_inseparable());
+        }
+        let local = info.depth();
+        if !separable || local == self.depth() && !self.double(index, helpers) {
+            helpers.space.give_back_page(upper);
+            return false;
+        }
+        index.wipe(upper, local + 1);
+        let mut spare = begin_move(index, page, local + 1);
+        for (slot, hash) in entries {
+            let to = if hash.goes_up(local) { upper } else { page };
+            place_again(index, to, slot, hash, &mut spare);
+        }
+        self.redirect(index, hash.directory(local) | 1 << local, local + 1, upper);
+        end_move(index, page);
+        spare.into_iter().for_each(|page| helpers.space.give_back_page(page));
+        true
+    }
+
+    /// Merges the page of a removed key with its buddy when both are nearly empty.
+    pub(crate) fn merge(&self, index: &Index, hash: Hash, helpers: &mut Helpers<'_>) {
+        let page = self.page(index, self.depth(), hash);
+        let info = index.info(page);
+        let depth = info.depth();
+        // Looked at now and then, so that deleting everything costs one look in eight.
+        let now_and_then = info.entries().is_multiple_of(PAGE_WORDS.div_ceil(64));
+        if depth == 0 || info.entries() > MERGED / 2 || !now_and_then {
+            return;
+        }
+        let buddy_bits = hash.directory(depth) ^ 1 << (depth - 1);
+        let buddy = index.directories.load(self.first + buddy_bits as usize) as usize;
+        if index.info(buddy).depth() != depth || index.count(page) + index.count(buddy) > MERGED {
+            return;
+        }
+        let entries = entries_with_hashes(index, &[page, buddy], usize::MAX, helpers);
+        let (keep, drop) = if hash.goes_up(depth - 1) { (buddy, page) } else { (page, buddy) };
+        let mut spare = begin_move(index, keep, depth - 1);
+        spare.extend(begin_move(index, drop, 0));
+        for (slot, hash) in entries {
+            place_again(index, keep, slot, hash, &mut spare);
+        }
+        self.redirect(index, hash.directory(depth - 1), depth - 1, keep);
+        end_move(index, drop);
+        end_move(index, keep);
+        spare.push(drop);
+        spare.into_iter().for_each(|page| helpers.space.give_back_page(page));
+    }
+
+    /// Makes the directory name one empty page, as it was new, and gives the others back.
+    pub(crate) fn clear(&self, index: &Index, space: &Space) {
+        let pages: Vec<usize> = self.pages(index).collect();
+        let keep = pages[0];
+        let mut spare = Vec::new();
+        for page in &pages {
+            spare.extend(begin_move(index, *page, 0));
+        }
+        self.redirect(index, 0, 0, keep);
+        for page in &pages {
+            end_move(index, *page);
+        }
+        spare.extend(pages.into_iter().filter(|page| *page != keep));
+        spare.into_iter().for_each(|page| space.give_back_page(page));
+    }
+
+    /// Doubles the directory; whether it may grow and the budget had room.
+    fn double(&self, index: &Index, helpers: &mut Helpers<'_>) -> bool {
+        let depth = self.depth();
+        if depth == index.depth_max {
+            return false;
+        }
+        let more = Self::committed(depth + 1) - Self::committed(depth);
+        if more > 0 && !helpers.space.commit_directory(more, helpers.log) {
+            return false;
+        }
+        let half = 1 << depth;
+        for i in 0..half {
+            let page = index.directories.load(self.first + i);
+            index.directories.store(self.first + half + i, page);
+        }
+        // Pairs with the acquire load in `depth`.
+        self.depth.store(u64::from(depth) + 1, Ordering::Release);
+        true
+    }
+
+    /// Lets every word with these low bits name a page.
+    fn redirect(&self, index: &Index, bits: u64, depth: u32, page: usize) {
+        for i in (bits as usize..1 << self.depth()).step_by(1 << depth) {
+            // Pairs with the acquire load in `page`: whoever sees the new page sees its slots.
+            index.directories.word(self.first + i).store(page as u64, Ordering::Release);
+        }
+    }
+
+    /// Checks that every page is named by exactly the words that it should be.
+    pub(crate) fn validate(
+        &self,
+        index: &Index,
+        hash_of: &mut dyn FnMut(Slot) -> Hash,
+    ) -> Result<usize, String> {
+        let mut entries = 0;
+        for i in 0..1_usize << self.depth() {
+            let page = index.directories.load(self.first + i) as usize;
+            let local = index.info(page).depth();
+            if local > self.depth() {
+                return Err(format!("I4: page {page} is deeper than its directory"));
+            }
+            let own = i & ((1 << local) - 1);
+            if index.directories.load(self.first + own) as usize != page {
+                return Err(format!("I4: directory words {i} and {own} name different pages"));
+            }
+            if own != i {
+                continue;
+            }
+            if index.version(page).load(Ordering::Relaxed) % 2 == 1 {
+                return Err(format!("I4: page {page} is being moved"));
+            }
+            index.validate_chain(page, hash_of)?;
+            for (_, slot) in index.entries(page) {
+                if hash_of(slot).directory(local) as usize != own {
+                    return Err(format!("I4: a key of page {page} belongs elsewhere"));
+                }
+            }
+            entries += index.count(page);
+        }
+        Ok(entries)
+    }
+}
+
+/// The first `most` entries of these pages, each with its key's hash.
+fn entries_with_hashes(
+    index: &Index,
+    pages: &[usize],
+    most: usize,
+    helpers: &mut Helpers<'_>,
+) -> Vec<(Slot, Hash)> {
+    let slots = pages.iter().flat_map(|page| index.entries(*page)).take(most);
+    let mut entries: Vec<_> = slots.map(|(_, slot)| (slot, Hash(0))).collect();
+    (helpers.hash_all)(&mut entries);
+    entries
+}
+
+/// Makes the page's version odd and the page with its chain empty; returns the chain's overflow pages.
+fn begin_move(index: &Index, page: usize, depth: u32) -> Vec<usize> {
+    let version = index.version(page);
+    version.store(version.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    // Pairs with the acquire fence at the end of a reader's miss: a reader that saw any of the stores below sees
+    // the odd version, or a later one.
+    fence(Ordering::Release);
+    let chain: Vec<usize> = index.chain(page).collect();
+    for page in &chain {
+        index.wipe(*page, depth);
+    }
+    chain[1..].to_vec()
+}
+
+/// Puts an entry into a page that is being laid out anew, with overflow pages from `spare` where it is full.
+fn place_again(index: &Index, head: usize, slot: Slot, hash: Hash, spare: &mut Vec<usize>) {
+    let place = loop {
+        if let Some(place) = index.free_place_anywhere(head, hash) {
+            break place;
+        }
+        // The entries came from this many pages or fewer, see `split`.
+        let Some(page) = spare.pop() else {
+            unreachable!("entries need no more pages than before")
+        };
+        index.extend_chain(head, page);
+    };
+    index.insert(place, hash, slot);
+}
+
+/// Makes the page's version even again. Release: pairs with a reader's first load of the version.
+fn end_move(index: &Index, page: usize) {
+    let version = index.version(page);
+    version.store(version.load(Ordering::Relaxed) + 1, Ordering::Release);
+}

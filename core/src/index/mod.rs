@@ -1,0 +1,106 @@
+//! The index: for each key one 64-bit slot that says where its record is.
+//!
+//! A stripe's directory names pages; a page is 64 buckets; a bucket is one cache line of eight slots. The index holds
+//! no key and no pointer. Beside each page lies a row of the page table: its version, its count, and for each bucket
+//! how many entries probed past it.
+
+mod directory;
+mod page;
+
+use crate::error::Result;
+use crate::geometry::Geometry;
+use crate::hash::Hash;
+use crate::region::Region;
+use crate::sync::{AtomicU64, Ordering};
+
+pub(crate) use directory::{Directory, Helpers};
+pub(crate) use page::Place;
+
+/// Slots of a bucket: one cache line.
+pub(crate) const SLOTS_PER_BUCKET: usize = if cfg!(loom) { 2 } else { 8 };
+/// Buckets of a page. The models use small ones, so that few operations reach a split.
+pub(crate) const BUCKETS_PER_PAGE: usize = if cfg!(loom) { 2 } else { 64 };
+/// Words of a page.
+pub(crate) const PAGE_WORDS: usize = SLOTS_PER_BUCKET * BUCKETS_PER_PAGE;
+/// Words of a page's row in the page table: one cache line.
+pub(crate) const PAGE_TABLE_WORDS: usize = 8;
+
+const TAG_SHIFT: u32 = 48;
+const ADDRESS_BITS: u32 = 46;
+
+/// A word of the index: `tag:16 | 0:2 | address:46`, or 0 if it is empty. The address counts words of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot(pub(crate) u64);
+
+impl Slot {
+    pub(crate) const EMPTY: Slot = Slot(0);
+
+    pub(crate) fn new(tag: u64, address: usize) -> Slot {
+        debug_assert!(address != 0 && (address as u64) < 1 << ADDRESS_BITS);
+        Slot(tag << TAG_SHIFT | address as u64)
+    }
+
+    #[inline]
+    pub(crate) fn tag(self) -> u64 {
+        self.0 >> TAG_SHIFT
+    }
+
+    /// Word of the log at which the record starts.
+    #[inline]
+    pub(crate) fn address(self) -> usize {
+        (self.0 & ((1 << ADDRESS_BITS) - 1)) as usize
+    }
+}
+
+/// Pages, their table and the directories of all stripes.
+#[derive(Debug)]
+pub(crate) struct Index {
+    pub(crate) pages: Region,
+    table: Region,
+    directories: Region,
+    depth_max: u32,
+}
+
+impl Index {
+    pub(crate) fn new(geometry: &Geometry) -> Result<Index> {
+        Ok(Index {
+            pages: Region::anonymous(geometry.pages * PAGE_WORDS, geometry.huge)?,
+            table: Region::anonymous(geometry.pages * PAGE_TABLE_WORDS, false)?,
+            directories: Region::anonymous(geometry.stripes << geometry.depth_max, false)?,
+            depth_max: geometry.depth_max,
+        })
+    }
+
+    /// Version of a page: odd while its slots move.
+    #[inline]
+    pub(crate) fn version(&self, page: usize) -> &AtomicU64 {
+        self.table.word(page * PAGE_TABLE_WORDS)
+    }
+
+    /// The slot at a word of the page region.
+    #[inline]
+    pub(crate) fn slot(&self, word: usize) -> Slot {
+        Slot(self.pages.load(word))
+    }
+
+    /// Publishes a slot. Release: whoever sees it sees the record that was written before.
+    #[inline]
+    pub(crate) fn publish(&self, word: usize, slot: Slot) {
+        self.pages.word(word).store(slot.0, Ordering::Release);
+    }
+
+    /// The first slot with the hash's tag in its home bucket.
+    #[inline]
+    pub(crate) fn first_in_bucket(&self, page: usize, hash: Hash) -> Option<Slot> {
+        let slots = self.bucket(page * PAGE_WORDS + hash.bucket() * SLOTS_PER_BUCKET);
+        let slot = slots.get(page::matches(&slots, hash.tag()).trailing_zeros() as usize)?;
+        (*slot != Slot::EMPTY).then_some(*slot)
+    }
+
+    /// Asks for what a lookup reads first: the bucket and the row of the page table.
+    #[inline]
+    pub(crate) fn prefetch(&self, page: usize, bucket: usize) {
+        self.pages.prefetch(page * PAGE_WORDS + bucket * SLOTS_PER_BUCKET);
+        self.table.prefetch(page * PAGE_TABLE_WORDS);
+    }
+}

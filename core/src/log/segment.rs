@@ -1,0 +1,191 @@
+//! Segments: the append-only pieces of the log, and what is known of each.
+
+use crate::geometry::Geometry;
+use crate::region::WORD;
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+
+/// Words at the start of a segment that describe it: lease number, stripe; the rest is for files. No record has
+/// address 0 for this reason, so that 0 can mean an empty slot.
+pub(crate) const SEGMENT_HEADER_WORDS: usize = 8;
+
+/// Lifetimes are counted in classes, so that reclaim knows where the expired records are without reading them.
+const EXPIRY_CLASSES: usize = 4;
+/// Longest lifetime of each class but the last, in milliseconds: a minute, an hour, a day.
+const CLASS_LIMIT_MS: [u64; EXPIRY_CLASSES - 1] = [60_000, 3_600_000, 86_400_000];
+
+/// Bytes of this table for each segment.
+pub(crate) const BYTES_PER_SEGMENT: usize = 3 * WORD + size_of::<Account>();
+
+/// What is known of all segments. Generations and pins are what readers touch and lie apart from each other and from
+/// the accounts, which change with every write.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    generations: Box<[AtomicU64]>,
+    pins: Box<[AtomicU64]>,
+    /// Segments whose pins are not zero.
+    pinned: AtomicU64,
+    accounts: Box<[Account]>,
+}
+
+/// Bytes in a segment. Written under the lock of the stripe that owns the segment, read by anybody as an estimate.
+#[derive(Debug)]
+pub(crate) struct Account {
+    /// Words that live records need, without their slack.
+    live_words: AtomicU32,
+    /// Words from the start that hold the header and records; 0 while the segment is free.
+    used_words: AtomicU32,
+    expiry: [ExpiryClass; EXPIRY_CLASSES],
+}
+
+/// Records with a lifetime of one class. An upper bound: records that are overwritten or removed are not taken off.
+#[derive(Debug)]
+struct ExpiryClass {
+    words: AtomicU32,
+    /// When the last of them expires, in seconds since the epoch, rounded up.
+    last_s: AtomicU32,
+}
+
+impl Segments {
+    pub(crate) fn new(geometry: &Geometry) -> Self {
+        let zeros = |_| AtomicU64::new(0);
+        let account = |_| Account {
+            live_words: AtomicU32::new(0),
+            used_words: AtomicU32::new(0),
+            expiry: std::array::from_fn(|_| ExpiryClass {
+                words: AtomicU32::new(0),
+                last_s: AtomicU32::new(0),
+            }),
+        };
+        Segments {
+            generations: (0..geometry.segments).map(zeros).collect(),
+            pins: (0..geometry.segments).map(zeros).collect(),
+            pinned: AtomicU64::new(0),
+            accounts: (0..geometry.segments).map(account).collect(),
+        }
+    }
+
+    /// Number of times that the segment has been freed.
+    #[inline]
+    pub(crate) fn generation(&self, segment: usize) -> u64 {
+        // Pairs with the release store in `retire`: whoever sees the new generation sees the slots without the
+        // segment.
+        self.generations[segment].load(Ordering::Acquire)
+    }
+
+    /// Ends a generation. The caller has replaced every slot that named the segment. Answers whether the segment may
+    /// be reused now; if not, it is in limbo until its pins drop.
+    pub(crate) fn retire(&self, segment: usize) -> bool {
+        let generation = self.generations[segment].load(Ordering::Relaxed);
+        self.generations[segment].store(generation + 1, Ordering::Release);
+        // Pairs with the fence in `pin`: either the pinning reader sees the new generation and lets go, or its pin is
+        // seen here.
+        fence(Ordering::SeqCst);
+        self.unpinned(segment)
+    }
+
+    /// Whether nobody pins the segment.
+    pub(crate) fn unpinned(&self, segment: usize) -> bool {
+        // Pairs with the release decrement in `unpin`: what the pinning reader read happens before the reuse.
+        self.pins[segment].load(Ordering::Acquire) == 0
+    }
+
+    /// Claims the segment; the caller then validates what it read and unpins if it was too late. Answers the number
+    /// of pinned segments if one more would pass `max`.
+    pub(crate) fn pin(&self, segment: usize, max: u64) -> Result<(), u64> {
+        if self.pins[segment].fetch_add(1, Ordering::Relaxed) == 0 {
+            let pinned = self.pinned.fetch_add(1, Ordering::Relaxed);
+            if pinned >= max {
+                self.unpin(segment);
+                return Err(pinned);
+            }
+        }
+        // Pairs with the fences in `retire` and in `Writer::overwrite`.
+        fence(Ordering::SeqCst);
+        Ok(())
+    }
+
+    pub(crate) fn unpin(&self, segment: usize) {
+        if self.pins[segment].fetch_sub(1, Ordering::Release) == 1 {
+            self.pinned.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn pinned(&self) -> u64 {
+        self.pinned.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn account(&self, segment: usize) -> &Account {
+        &self.accounts[segment]
+    }
+}
+
+impl Account {
+    /// A lease begins: the header is all there is.
+    pub(crate) fn open(&self) {
+        set(&self.live_words, 0);
+        set(&self.used_words, SEGMENT_HEADER_WORDS);
+        for class in &self.expiry {
+            set(&class.words, 0);
+            set(&class.last_s, 0);
+        }
+    }
+
+    /// A lease ends.
+    pub(crate) fn close(&self) {
+        set(&self.live_words, 0);
+        set(&self.used_words, 0);
+    }
+
+    pub(crate) fn live_words(&self) -> usize {
+        self.live_words.load(Ordering::Relaxed) as usize
+    }
+
+    pub(crate) fn used_words(&self) -> usize {
+        self.used_words.load(Ordering::Relaxed) as usize
+    }
+
+    pub(crate) fn add_used(&self, words: usize) {
+        set(&self.used_words, self.used_words() + words);
+    }
+
+    pub(crate) fn add_live(&self, words: usize) {
+        set(&self.live_words, self.live_words() + words);
+    }
+
+    pub(crate) fn sub_live(&self, words: usize) {
+        set(&self.live_words, self.live_words() - words);
+    }
+
+    /// Notes a record of `words` words that expires at `expiry_ms`.
+    pub(crate) fn note_expiry(&self, words: usize, expiry_ms: u64, now_ms: u64) {
+        let lifetime = expiry_ms.saturating_sub(now_ms);
+        let class = CLASS_LIMIT_MS.iter().filter(|limit| lifetime > **limit).count();
+        let class = &self.expiry[class];
+        set(&class.words, class.words.load(Ordering::Relaxed) as usize + words);
+        let last_s = u32::try_from(expiry_ms.div_ceil(1000)).unwrap_or(u32::MAX);
+        if class.last_s.load(Ordering::Relaxed) < last_s {
+            class.last_s.store(last_s, Ordering::Relaxed);
+        }
+    }
+
+    /// Words of live records that have expired, as far as the classes tell.
+    pub(crate) fn expired_words(&self, now_ms: u64) -> usize {
+        let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
+        let expired = self
+            .expiry
+            .iter()
+            .filter(|class| class.last_s.load(Ordering::Relaxed) <= now_s)
+            .map(|class| class.words.load(Ordering::Relaxed) as usize)
+            .sum::<usize>();
+        expired.min(self.live_words())
+    }
+
+    /// Whether any record here was given a lifetime.
+    pub(crate) fn may_expire(&self) -> bool {
+        self.expiry.iter().any(|class| class.words.load(Ordering::Relaxed) != 0)
+    }
+}
+
+fn set(counter: &AtomicU32, value: usize) {
+    counter.store(u32::try_from(value).unwrap_or(u32::MAX), Ordering::Relaxed);
+}

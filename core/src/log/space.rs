@@ -1,0 +1,329 @@
+//! The budget: who holds which bytes of `max_bytes`, and where the next segment or page comes from.
+//!
+//! # Invariants
+//! Committed bytes (log, index, tables) never pass `max_bytes` (I1). Every segment is in exactly one of: leased, free,
+//! limbo, decommitted, never committed (I2).
+
+use crate::geometry::Geometry;
+use crate::index::{PAGE_TABLE_WORDS, PAGE_WORDS};
+use crate::log::segment::{BYTES_PER_SEGMENT, Segments};
+use crate::region::{Region, WORD};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+
+/// Bytes of a page with its row of the page table.
+const PAGE_BYTES: usize = (PAGE_WORDS + PAGE_TABLE_WORDS) * WORD;
+
+/// For whom a segment is leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// New records; leaves the reserve alone.
+    Fresh,
+    /// Copies by reclaim, which frees a segment for each one it fills.
+    Survivors,
+}
+
+#[derive(Debug)]
+pub(crate) struct Space {
+    state: Mutex<SpaceState>,
+    /// Segments that could be leased, the reserve included. A hint for pacing, exact when nobody holds the lock.
+    available: AtomicU64,
+    geometry: Geometry,
+}
+
+#[derive(Debug)]
+struct SpaceState {
+    /// Bytes that are committed to log, index and tables.
+    committed: usize,
+    /// Committed segments for the next lease.
+    free: Vec<usize>,
+    /// Retired segments that are still pinned.
+    limbo: Vec<usize>,
+    /// Segments whose memory was given back.
+    decommitted: Vec<usize>,
+    /// From this segment on nothing was ever committed.
+    next_segment: usize,
+    leased: usize,
+    /// Committed pages for the next split.
+    free_pages: Vec<usize>,
+    /// Pages whose memory was given back.
+    decommitted_pages: Vec<usize>,
+    /// From this page on nothing was ever handed out ...
+    next_page: usize,
+    /// ... and from this one on nothing was ever committed.
+    committed_pages: usize,
+    directory_bytes: usize,
+    next_lease: u64,
+}
+
+/// How the budget is spent, in bytes and segments.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spending {
+    pub(crate) committed: usize,
+    pub(crate) index: usize,
+    pub(crate) leased: usize,
+    pub(crate) free: usize,
+    pub(crate) limbo: usize,
+    pub(crate) pages: usize,
+}
+
+impl Space {
+    /// A budget of which `fixed` bytes are spent already.
+    pub(crate) fn new(geometry: &Geometry, fixed: usize) -> Self {
+        let space = Space {
+            state: Mutex::new(SpaceState {
+                committed: fixed + geometry.segments * BYTES_PER_SEGMENT,
+                free: Vec::new(),
+                limbo: Vec::new(),
+                decommitted: Vec::new(),
+                next_segment: 0,
+                leased: 0,
+                free_pages: Vec::new(),
+                decommitted_pages: Vec::new(),
+                next_page: 0,
+                committed_pages: 0,
+                directory_bytes: 0,
+                next_lease: 1,
+            }),
+            available: AtomicU64::new(0),
+            geometry: geometry.clone(),
+        };
+        space.publish(&space.lock());
+        space
+    }
+
+    /// Segments that could be leased without reclaim, the reserve included.
+    #[inline]
+    pub(crate) fn available(&self) -> usize {
+        self.available.load(Ordering::Relaxed) as usize
+    }
+
+    /// A segment and its lease number, or `None` if that would touch the reserve or pass the budget.
+    pub(crate) fn lease(
+        &self,
+        purpose: Purpose,
+        segments: &Segments,
+        pages: &Region,
+    ) -> Option<(usize, u64)> {
+        let mut state = self.lock();
+        state.leave_limbo(segments);
+        let keep = match purpose {
+            Purpose::Fresh => self.geometry.reserve,
+            Purpose::Survivors => 0,
+        };
+        if state.available(&self.geometry) <= keep {
+            state.decommit_pages(self.geometry.segment_bytes(), pages);
+        }
+        let lease = (state.available(&self.geometry) > keep)
+            .then(|| state.take_segment(&self.geometry))
+            .flatten()
+            .map(|segment| {
+                state.leased += 1;
+                state.next_lease += 1;
+                (segment, state.next_lease - 1)
+            });
+        self.publish(&state);
+        lease
+    }
+
+    /// Takes a retired segment back: for the next lease if nobody pins it, else into limbo. When much is free, its
+    /// memory goes back to the system.
+    pub(crate) fn give_back(&self, segment: usize, reusable: bool, log: &Region) {
+        let mut state = self.lock();
+        state.leased -= 1;
+        if !reusable {
+            state.limbo.push(segment);
+        } else if state.free.len() < self.geometry.reserve + state.leased / 4 {
+            state.free.push(segment);
+        } else {
+            state.decommit_segment(segment, &self.geometry, log);
+        }
+        self.publish(&state);
+    }
+
+    /// Gives memory back that only waits: limbo that nobody pins, and free segments beyond the reserve and a quarter
+    /// of what is leased.
+    pub(crate) fn trim(&self, segments: &Segments, log: &Region) {
+        let mut state = self.lock();
+        state.leave_limbo(segments);
+        while state.free.len() > self.geometry.reserve + state.leased / 4 {
+            let Some(segment) = state.free.pop() else { break };
+            state.decommit_segment(segment, &self.geometry, log);
+        }
+        self.publish(&state);
+    }
+
+    /// An index page, or `None` if the budget has no room for it that reclaim does not need.
+    pub(crate) fn take_page(&self, log: &Region) -> Option<usize> {
+        let mut state = self.lock();
+        let page = state.take_page(&self.geometry, log);
+        self.publish(&state);
+        page
+    }
+
+    /// Takes an empty page back.
+    pub(crate) fn give_back_page(&self, page: usize) {
+        self.lock().free_pages.push(page);
+    }
+
+    /// Commits `bytes` of a directory that grows; whether there was room.
+    pub(crate) fn commit_directory(&self, bytes: usize, log: &Region) -> bool {
+        let mut state = self.lock();
+        let done = state.commit(bytes, &self.geometry, log);
+        if done {
+            state.directory_bytes += bytes;
+        }
+        self.publish(&state);
+        done
+    }
+
+    /// Bytes that live records may take at most. The rest is for the index as it stands, open segments, the reserve,
+    /// and a 32nd of slack, without which reclaim would copy without end.
+    pub(crate) fn live_limit(&self) -> usize {
+        let state = self.lock();
+        let other = state.committed
+            - state.log_bytes(&self.geometry)
+            - state.free_pages.len() * PAGE_BYTES
+            - (state.committed_pages - state.next_page) * PAGE_BYTES;
+        let standing =
+            (2 * self.geometry.stripes + self.geometry.reserve) * self.geometry.segment_bytes();
+        let log = (self.geometry.max_bytes as usize).saturating_sub(other + standing);
+        log - log / 32
+    }
+
+    pub(crate) fn spending(&self) -> Spending {
+        let state = self.lock();
+        Spending {
+            committed: state.committed,
+            index: state.committed_pages * PAGE_BYTES + state.directory_bytes
+                - state.decommitted_pages.len() * PAGE_BYTES,
+            leased: state.leased,
+            free: state.free.len(),
+            limbo: state.limbo.len(),
+            pages: state.next_page - state.free_pages.len() - state.decommitted_pages.len(),
+        }
+    }
+
+    /// Checks I1 and I2.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let state = self.lock();
+        if state.committed as u64 > self.geometry.max_bytes {
+            return Err(format!("I1: {} bytes are committed", state.committed));
+        }
+        let known = state.leased + state.free.len() + state.limbo.len() + state.decommitted.len();
+        if known != state.next_segment {
+            return Err(format!("I2: {known} of {} segments are known", state.next_segment));
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SpaceState> {
+        // Nothing here panics half-way: a poisoned lock still guards a consistent state.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn publish(&self, state: &SpaceState) {
+        self.available.store(state.available(&self.geometry) as u64, Ordering::Relaxed);
+    }
+}
+
+impl SpaceState {
+    fn available(&self, geometry: &Geometry) -> usize {
+        let room =
+            (geometry.max_bytes as usize).saturating_sub(self.committed) / geometry.segment_bytes();
+        let piece = geometry.commit_bytes / geometry.segment_bytes();
+        let fresh = (room / piece * piece).min(geometry.segments - self.next_segment);
+        self.free.len() + room.min(fresh + self.decommitted.len())
+    }
+
+    fn log_bytes(&self, geometry: &Geometry) -> usize {
+        (self.next_segment - self.decommitted.len()) * geometry.segment_bytes()
+    }
+
+    fn take_segment(&mut self, geometry: &Geometry) -> Option<usize> {
+        if let Some(segment) = self.free.pop() {
+            return Some(segment);
+        }
+        // Fresh address space first: there a whole huge page can be had.
+        let piece = geometry.commit_bytes / geometry.segment_bytes();
+        let fresh = piece.min(geometry.segments - self.next_segment);
+        if fresh > 0 && self.fits(fresh * geometry.segment_bytes(), geometry) {
+            self.committed += fresh * geometry.segment_bytes();
+            // Popped from the end: the lowest address first.
+            self.free.extend((self.next_segment..self.next_segment + fresh).rev());
+            self.next_segment += fresh;
+            return self.free.pop();
+        }
+        if self.fits(geometry.segment_bytes(), geometry) {
+            let segment = self.decommitted.pop()?;
+            self.committed += geometry.segment_bytes();
+            return Some(segment);
+        }
+        None
+    }
+
+    fn decommit_segment(&mut self, segment: usize, geometry: &Geometry, log: &Region) {
+        log.decommit(segment << geometry.segment_shift, geometry.segment_words());
+        self.decommitted.push(segment);
+        self.committed -= geometry.segment_bytes();
+    }
+
+    fn leave_limbo(&mut self, segments: &Segments) {
+        let free = &mut self.free;
+        self.limbo.retain(|&segment| {
+            let pinned = !segments.unpinned(segment);
+            if !pinned {
+                free.push(segment);
+            }
+            pinned
+        });
+    }
+
+    fn take_page(&mut self, geometry: &Geometry, log: &Region) -> Option<usize> {
+        if let Some(page) = self.free_pages.pop() {
+            return Some(page);
+        }
+        if self.next_page == self.committed_pages {
+            let piece = (geometry.commit_bytes / (PAGE_WORDS * WORD)).max(1);
+            let fresh = piece.min(geometry.pages - self.committed_pages);
+            if fresh > 0 && self.commit(fresh * PAGE_BYTES, geometry, log) {
+                self.committed_pages += fresh;
+            } else if !self.decommitted_pages.is_empty() && self.commit(PAGE_BYTES, geometry, log) {
+                return self.decommitted_pages.pop();
+            } else {
+                return None;
+            }
+        }
+        self.next_page += 1;
+        Some(self.next_page - 1)
+    }
+
+    /// Makes room for a segment by giving free pages back.
+    fn decommit_pages(&mut self, bytes: usize, pages: &Region) {
+        let wanted = bytes.div_ceil(PAGE_BYTES);
+        if self.free_pages.len() < wanted {
+            return;
+        }
+        for page in self.free_pages.drain(self.free_pages.len() - wanted..) {
+            pages.decommit(page * PAGE_WORDS, PAGE_WORDS);
+            self.decommitted_pages.push(page);
+            self.committed -= PAGE_BYTES;
+        }
+    }
+
+    /// Takes bytes from the budget, if need be from free segments that reclaim does not need.
+    fn commit(&mut self, bytes: usize, geometry: &Geometry, log: &Region) -> bool {
+        while !self.fits(bytes, geometry) {
+            if self.free.len() <= geometry.reserve {
+                return false;
+            }
+            let Some(segment) = self.free.pop() else { return false };
+            self.decommit_segment(segment, geometry, log);
+        }
+        self.committed += bytes;
+        true
+    }
+
+    fn fits(&self, bytes: usize, geometry: &Geometry) -> bool {
+        (self.committed + bytes) as u64 <= geometry.max_bytes
+    }
+}

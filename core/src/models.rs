@@ -1,0 +1,260 @@
+//! Models of the reader protocol: the production modules under every schedule and every order of memory that loom
+//! finds within its bound of preemptions. Run by `RUSTFLAGS="--cfg loom" cargo test -p nyala --lib --release models`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use loom::thread;
+
+use crate::engine::Engine;
+use crate::geometry::Geometry;
+use crate::options::{Options, Tuning};
+use crate::pin::Pinned;
+use crate::update::{Change, NewValue};
+
+/// log2 of the words of a model's segment: the header and eleven records of a key and a value of two words.
+const SEGMENT_SHIFT: u32 = 6;
+const KEY_LEN: usize = 8;
+
+type Key = [u8; KEY_LEN];
+
+/// A store of eight tiny segments and pages of two buckets of two slots.
+fn tiny() -> Arc<Engine> {
+    let tuning = Tuning { seed: Some(1), ..Tuning::default() };
+    let options = Options::memory(1 << 20).tuning(tuning);
+    let geometry = Geometry {
+        max_bytes: 1 << 20,
+        stripes: 1,
+        segment_shift: SEGMENT_SHIFT,
+        segments: 8,
+        reserve: 1,
+        pages: 4,
+        depth_max: 3,
+        pinned_max: 2,
+        commit_bytes: 8 << SEGMENT_SHIFT,
+        huge: false,
+    };
+    Arc::new(Engine::build(geometry, &options).unwrap())
+}
+
+/// A value of two words that says of which key and which write it is, twice.
+fn value(key: Key, write: u8) -> [u8; 16] {
+    let mut value = [write; 16];
+    value[0] = key[0];
+    value[8] = key[0];
+    value
+}
+
+fn set(engine: &Engine, key: Key, value: &[u8]) {
+    engine.update(&key, |_, _| Ok((Change::Store(NewValue::Bytes(value), 0), ()))).unwrap();
+}
+
+fn remove(engine: &Engine, key: Key) {
+    engine.update(&key, |_, _| Ok((Change::Remove, ()))).unwrap();
+}
+
+fn get(engine: &Engine, key: Key) -> Option<Vec<u8>> {
+    let mut value = Vec::new();
+    let hash = engine.admit_key(&key).unwrap();
+    let moment = engine.moment();
+    let found = engine.read(hash, &key, &moment, |entry| entry.value.copy_to_vec(&mut value));
+    found.unwrap().map(|()| value)
+}
+
+/// Runs a model under all schedules and prints how many there were.
+fn explore(name: &str, model: impl Fn() + Sync + Send + 'static) {
+    let executions = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&executions);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound =
+        Some(std::env::var("LOOM_MAX_PREEMPTIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(2));
+    builder.max_branches = 100_000;
+    builder.check(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    eprintln!("model {name}: {} executions", executions.load(Ordering::Relaxed));
+}
+
+const A: Key = [b'a'; KEY_LEN];
+const B: Key = [b'b'; KEY_LEN];
+
+#[test]
+fn a_reader_sees_a_whole_value_beside_an_overwrite_in_place() {
+    explore("overwrite in place", || {
+        let engine = tiny();
+        set(&engine, A, &value(A, 1));
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || set(&engine, A, &value(A, 2))
+        });
+        let seen = get(&engine, A).expect("the key is there throughout");
+        assert!(seen == value(A, 1) || seen == value(A, 2), "mixed value {seen:?}");
+        writer.join().unwrap();
+        assert_eq!(get(&engine, A).unwrap(), value(A, 2));
+    });
+}
+
+#[test]
+fn a_reader_sees_a_whole_value_beside_an_append() {
+    explore("overwrite by append", || {
+        let engine = tiny();
+        set(&engine, A, &value(A, 1));
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || set(&engine, A, &[2; 24])
+        });
+        let seen = get(&engine, A).expect("the key is there throughout");
+        assert!(seen == value(A, 1) || seen == [2; 24], "mixed value {seen:?}");
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reader_sees_no_old_value_after_a_newer_one() {
+    explore("reads in order", || {
+        let engine = tiny();
+        set(&engine, A, &value(A, 1));
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || set(&engine, A, &value(A, 2))
+        });
+        let first = get(&engine, A).unwrap();
+        let second = get(&engine, A).unwrap();
+        assert!(first == value(A, 1) || second == value(A, 2), "the value went back");
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_reader_misses_no_key_beside_a_split() {
+    explore("split", || {
+        let engine = tiny();
+        // Three entries fill a page of four slots; the fourth splits it.
+        for n in 1..=3 {
+            set(&engine, [n; KEY_LEN], &[n]);
+        }
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || set(&engine, [4; KEY_LEN], &[4])
+        });
+        for n in 1..=2 {
+            assert_eq!(get(&engine, [n; KEY_LEN]), Some(vec![n]), "a key was missed");
+        }
+        writer.join().unwrap();
+        assert!(engine.stripes[0].directory.depth() > 0, "the model reached no split");
+    });
+}
+
+#[test]
+fn a_reader_misses_no_key_beside_a_merge() {
+    explore("merge", || {
+        let engine = tiny();
+        for n in 1..=4 {
+            set(&engine, [n; KEY_LEN], &[n]);
+        }
+        // The last key of the page that does not hold key 1.
+        let page = |n| {
+            let directory = &engine.stripes[0].directory;
+            directory.page(&engine.index, directory.depth(), engine.hasher.hash(&[n; KEY_LEN]))
+        };
+        let last = (2..=4).find(|n| page(*n) != page(1)).expect("the model reached no split");
+        for n in (2..=4).filter(|n| *n != last) {
+            remove(&engine, [n; KEY_LEN]);
+        }
+        let pages = engine.space.spending().pages;
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || remove(&engine, [last; KEY_LEN])
+        });
+        assert_eq!(get(&engine, [1; KEY_LEN]), Some(vec![1]), "a key was missed");
+        writer.join().unwrap();
+        assert!(engine.space.spending().pages < pages, "the model reached no merge");
+    });
+}
+
+/// Fills the first segment with `A` and writes that are dead at once, so that reclaim moves `A` and frees the segment.
+fn with_a_dead_segment() -> Arc<Engine> {
+    let engine = tiny();
+    set(&engine, A, &value(A, 1));
+    for n in 0..7 {
+        // Each is longer than what is there, and so is appended.
+        set(&engine, B, &vec![b'b'; 8 + 8 * n]);
+    }
+    set(&engine, B, &[b'b'; 64]);
+    engine
+}
+
+fn reclaim_all(engine: &Engine) {
+    engine.maintain(std::time::Duration::from_secs(3600), &engine.moment()).unwrap();
+}
+
+#[test]
+fn a_reader_sees_a_whole_value_beside_relocation_and_reuse() {
+    explore("relocation and reuse", || {
+        let engine = with_a_dead_segment();
+        let segment = {
+            let hash = engine.admit_key(&A).unwrap();
+            engine.read(hash, &A, &engine.moment(), |entry| entry.place.unwrap().0).unwrap()
+        };
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || {
+                reclaim_all(&engine);
+                // The freed segment is leased again and takes a record of the same shape at the same place.
+                set(&engine, [b'c'; KEY_LEN], &[3; 60]);
+                set(&engine, A, &[4; 32]);
+            }
+        });
+        let seen = get(&engine, A).expect("the key is there throughout");
+        assert!(seen == value(A, 1) || seen == [4; 32], "mixed value {seen:?}");
+        writer.join().unwrap();
+        assert!(segment.is_some_and(|s| engine.segments.generation(s) > 0), "nothing was freed");
+    });
+}
+
+#[test]
+fn a_pin_keeps_its_bytes_beside_an_overwrite_in_place() {
+    explore("pin and overwrite in place", || {
+        let engine = tiny();
+        set(&engine, A, &value(A, 1));
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || set(&engine, A, &value(A, 2))
+        });
+        let pinned = pin(&engine, A);
+        let before = copy_of(&pinned);
+        assert!(before == value(A, 1) || before == value(A, 2), "mixed value {before:?}");
+        writer.join().unwrap();
+        assert_eq!(copy_of(&pinned), before, "pinned bytes changed");
+    });
+}
+
+#[test]
+fn a_pin_keeps_its_bytes_beside_reclaim_and_reuse() {
+    explore("pin and reuse", || {
+        let engine = with_a_dead_segment();
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || {
+                reclaim_all(&engine);
+                set(&engine, [b'c'; KEY_LEN], &[3; 60]);
+            }
+        });
+        let pinned = pin(&engine, A);
+        let before = copy_of(&pinned);
+        assert_eq!(before, value(A, 1));
+        writer.join().unwrap();
+        assert_eq!(copy_of(&pinned), before, "pinned bytes changed");
+    });
+}
+
+fn pin(engine: &Arc<Engine>, key: Key) -> Pinned {
+    let hash = engine.admit_key(&key).unwrap();
+    Pinned::new(engine, hash, &key, &engine.moment()).unwrap().expect("the key is there throughout")
+}
+
+/// The pinned bytes, read word by word as loom's memory has them.
+fn copy_of(pinned: &Pinned) -> Vec<u8> {
+    pinned.copy_through_words()
+}

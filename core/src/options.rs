@@ -1,0 +1,85 @@
+//! How a store is opened.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+
+/// Least `max_bytes`: one stripe with its open segments, and as much again to reclaim from.
+pub const MIN_MAX_BYTES: u64 = 1 << 20;
+
+/// Greatest `max_bytes`: what the index's addresses name.
+pub const MAX_MAX_BYTES: u64 = 1 << 42;
+
+/// What a store is opened with.
+///
+/// ```
+/// use nyala::{Options, Store};
+/// let store = Store::open(Options::memory(64 << 20))?;
+/// # Ok::<(), nyala::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    pub(crate) max_bytes: u64,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) tuning: Tuning,
+}
+
+/// Geometry that tests change to reach rare states soon; everybody else leaves it alone.
+#[derive(Debug, Clone, Copy, Default)]
+#[doc(hidden)]
+pub struct Tuning {
+    /// Number of stripes, a power of two; 0 lets the store choose.
+    pub stripes: usize,
+    /// Bytes of a segment, a power of two; 0 lets the store choose.
+    pub segment_bytes: usize,
+    /// Bits of the key's hash that are dropped (set to 0), so that keys collide.
+    pub hash_drop: u64,
+    /// Fixed seed of the hash; `None` draws one.
+    pub seed: Option<u64>,
+}
+
+impl Options {
+    /// A store in memory that never holds more than `max_bytes` bytes: keys, values, index, metadata and slack together.
+    /// It does not evict: when it is full, writes that need room answer [`Error::Full`].
+    #[must_use]
+    pub fn memory(max_bytes: u64) -> Options {
+        Options { max_bytes, clock: None, tuning: Tuning::default() }
+    }
+
+    /// Take the time for expiry from here instead of the system.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Options {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// For tests of the store itself.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tuning(mut self, tuning: Tuning) -> Options {
+        self.tuning = tuning;
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let max_bytes = self.max_bytes;
+        if !(MIN_MAX_BYTES..=MAX_MAX_BYTES).contains(&max_bytes) {
+            return Err(Error::InvalidArgument(format!(
+                "max_bytes = {max_bytes} bytes lies outside {MIN_MAX_BYTES} to {MAX_MAX_BYTES} bytes"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("max_bytes", &self.max_bytes)
+            .field("clock", &self.clock.as_ref().map(|_| "injected"))
+            .field("tuning", &self.tuning)
+            .finish()
+    }
+}

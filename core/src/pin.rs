@@ -1,0 +1,94 @@
+//! Pins: bytes in place, for as long as the caller wants them.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::hash::Hash;
+use crate::types::Version;
+
+/// A value that stays where and as it is until this is dropped, whatever happens to its entry or to the store's handle.
+///
+/// It blocks nobody, but holds a whole segment of the budget in place; how many may be held is limited, see
+/// [`Error::Busy`].
+pub struct Pinned {
+    engine: Arc<Engine>,
+    segment: usize,
+    /// First byte of the value in the log.
+    byte: usize,
+    len: usize,
+    version: Version,
+}
+
+impl Pinned {
+    /// Pins the value of a key.
+    ///
+    /// ```text
+    /// find the record without a lock
+    /// pin its segment, then find the record once more: the same place and version say that the pin came in time
+    /// ```
+    pub(crate) fn new(
+        engine: &Arc<Engine>,
+        hash: Hash,
+        key: &[u8],
+        moment: &Moment<'_>,
+    ) -> Result<Option<Pinned>> {
+        loop {
+            let look = || {
+                engine.read(hash, key, moment, |entry| {
+                    (entry.place, entry.version, entry.value.len())
+                })
+            };
+            let Some(seen) = look()? else { return Ok(None) };
+            // A read under the lock gives no place: writers were many, and the next round may be luckier.
+            let (Some((segment, byte)), version, len) = seen else { continue };
+            engine
+                .segments
+                .pin(segment, engine.geometry.pinned_max)
+                .map_err(|pinned| Error::Busy { pinned, max: engine.geometry.pinned_max })?;
+            let pinned = Pinned { engine: Arc::clone(engine), segment, byte, len, version };
+            if look()? == Some(seen) {
+                return Ok(Some(pinned));
+            }
+        }
+    }
+
+    /// The pinned bytes by way of the words that hold them: the model checker's words are no plain memory.
+    #[cfg(all(loom, test))]
+    pub(crate) fn copy_through_words(&self) -> Vec<u8> {
+        let mut copy = Vec::new();
+        crate::log::record::copy_to_vec(&self.engine.log, self.byte, self.len, &mut copy);
+        copy
+    }
+
+    /// Version of the value.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+}
+
+impl Deref for Pinned {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the pin was validated after it was counted: from then on nobody overwrites the record in place, and
+        // its segment is not reused (I7). The second look's acquire loads order the writes before this read.
+        unsafe { self.engine.log.bytes(self.byte, self.len) }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        self.engine.segments.unpin(self.segment);
+    }
+}
+
+impl fmt::Debug for Pinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pinned").field("version", &self.version).field("len", &self.len).finish()
+    }
+}

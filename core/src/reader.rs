@@ -1,0 +1,310 @@
+//! Reads without a lock: the reader protocol.
+//!
+//! A reader copies first and asks afterwards whether what it copied was whole. ARCHITECTURE.md argues why what passes
+//! is right; the comments here name each load's partner.
+
+use std::ops::ControlFlow;
+
+use crate::clock::Moment;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::hash::Hash;
+use crate::index::Slot;
+use crate::log::record::{Record, copy_to_slice, copy_to_vec};
+use crate::region::Region;
+use crate::sync::{Ordering, fence};
+use crate::types::Version;
+
+/// Rounds without a lock before a reader takes the stripe's lock for once.
+const ROUNDS: usize = if cfg!(loom) { 1 } else { 8 };
+/// Keys of a batch whose cache misses overlap.
+const GROUP: usize = 32;
+
+/// The bytes of a value as a read sees them.
+#[derive(Clone, Copy)]
+pub struct Value<'a>(Source<'a>);
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// In the log: what is copied may be thrown away.
+    Log { log: &'a Region, byte: usize, len: usize },
+    /// A copy that was made under the lock.
+    Copy(&'a [u8]),
+}
+
+impl Value<'_> {
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self.0 {
+            Source::Log { len, .. } => len,
+            Source::Copy(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether the value has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies the value into a slice of its length.
+    ///
+    /// # Panics
+    /// If the slice is of another length.
+    #[inline]
+    pub fn copy_to_slice(&self, out: &mut [u8]) {
+        assert_eq!(out.len(), self.len(), "the slice must be as long as the value");
+        match self.0 {
+            Source::Log { log, byte, .. } => copy_to_slice(log, byte, out),
+            Source::Copy(bytes) => out.copy_from_slice(bytes),
+        }
+    }
+
+    /// Replaces what a vector holds by the value.
+    #[inline(always)]
+    pub fn copy_to_vec(&self, out: &mut Vec<u8>) {
+        out.clear();
+        match self.0 {
+            Source::Log { log, byte, len } => copy_to_vec(log, byte, len, out),
+            Source::Copy(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+}
+
+impl std::fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Value({} bytes)", self.len())
+    }
+}
+
+/// What a reader is shown of the entry that it looked for.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) value: Value<'a>,
+    pub(crate) version: Version,
+    /// Milliseconds since the epoch; 0 if the entry does not expire.
+    pub(crate) expiry: u64,
+    /// Segment and first byte of the value, for a pin; `None` if the value is a copy.
+    pub(crate) place: Option<(usize, usize)>,
+}
+
+/// What one look without a lock saw.
+enum Glance<T> {
+    Hit(T),
+    Miss,
+    /// Something changed meanwhile.
+    Again,
+}
+
+impl Engine {
+    /// Shows `read` the entry of a key and answers what it answers, or `None` if there is no entry. `read` runs with no
+    /// lock held, and again if what it was shown turns out to have changed meanwhile.
+    #[inline]
+    pub(crate) fn read<T>(
+        &self,
+        hash: Hash,
+        key: &[u8],
+        moment: &Moment<'_>,
+        mut read: impl FnMut(Entry<'_>) -> T,
+    ) -> Result<Option<T>> {
+        for _ in 0..ROUNDS {
+            match self.glance(hash, key, moment, &mut read) {
+                Glance::Hit(answer) => return Ok(Some(answer)),
+                Glance::Miss => return Ok(None),
+                Glance::Again => {}
+            }
+        }
+        self.read_locked(hash, key, moment, read)
+    }
+
+    /// Where a read ends up that writers disturbed again and again.
+    #[cold]
+    fn read_locked<T>(
+        &self,
+        hash: Hash,
+        key: &[u8],
+        moment: &Moment<'_>,
+        mut read: impl FnMut(Entry<'_>) -> T,
+    ) -> Result<Option<T>> {
+        let writer = self.lock(hash, moment)?;
+        let Some(found) = writer.locate(hash, key) else { return Ok(None) };
+        let (version, expiry) = (found.record.version(), found.record.expiry());
+        if expired(expiry, moment) {
+            return Ok(None);
+        }
+        let mut copy = Vec::new();
+        found.record.copy_value(&mut copy);
+        drop(writer);
+        let value = Value(Source::Copy(&copy));
+        Ok(Some(read(Entry { value, version: Version(version), expiry, place: None })))
+    }
+
+    /// ```text
+    /// depth, directory word, page version; odd: again
+    /// for each slot of the probe with the tag: look at its record
+    /// none: a miss, if depth, directory word and page version are still the same
+    /// ```
+    #[inline]
+    fn glance<T>(
+        &self,
+        hash: Hash,
+        key: &[u8],
+        moment: &Moment<'_>,
+        read: &mut impl FnMut(Entry<'_>) -> T,
+    ) -> Glance<T> {
+        let directory = &self.stripe(hash).directory;
+        let depth = directory.depth();
+        let page = directory.page(&self.index, depth, hash);
+        // Pairs with the release store in `end_move`.
+        let version = self.index.version(page).load(Ordering::Acquire);
+        if version % 2 == 1 {
+            return Glance::Again;
+        }
+        let found = self.index.probe(page, hash, |word, slot| {
+            ControlFlow::Break(match self.look(word, slot, key, moment, read) {
+                Look::OtherKey => return ControlFlow::Continue(()),
+                Look::Entry(Some(answer)) => Glance::Hit(answer),
+                Look::Entry(None) => Glance::Miss,
+                Look::Again => Glance::Again,
+            })
+        });
+        if let Some(glance) = found {
+            return glance;
+        }
+        // Pairs with the release fence in `begin_move`: had any slot been seen in motion, the version differs.
+        fence(Ordering::Acquire);
+        let still = directory.depth() == depth
+            && directory.page(&self.index, depth, hash) == page
+            && self.index.version(page).load(Ordering::Relaxed) == version;
+        if still { Glance::Miss } else { Glance::Again }
+    }
+
+    /// Looks at the record that a slot names, and validates what it saw, whatever it was.
+    #[inline]
+    fn look<T>(
+        &self,
+        word: usize,
+        slot: Slot,
+        key: &[u8],
+        moment: &Moment<'_>,
+        read: &mut impl FnMut(Entry<'_>) -> T,
+    ) -> Look<T> {
+        let start = slot.address();
+        let segment = self.geometry.segment_of(start);
+        let generation = self.segments.generation(segment);
+        // The slot still names the segment in a generation at least as new as the one just read: a segment's slots
+        // are replaced before its generation ends, and this load comes after the acquire load above.
+        if self.index.pages.word(word).load(Ordering::Acquire) != slot.0 {
+            return Look::Again;
+        }
+        // Pairs with the release store of the even version in `Writer::overwrite`.
+        let version = self.log.word(Record::version_word(start)).load(Ordering::Acquire);
+        if version % 2 == 1 {
+            return Look::Again;
+        }
+        let record = Record::at(&self.log, start);
+        let offset = start & (self.geometry.segment_words() - 1);
+        if offset + record.header.words() > self.geometry.segment_words() {
+            return Look::Again;
+        }
+        let seen = if record.key_is(key) {
+            let expiry = record.expiry();
+            Look::Entry((!expired(expiry, moment)).then(|| {
+                let byte = record.value_byte();
+                let len = record.header.value_len();
+                read(Entry {
+                    value: Value(Source::Log { log: &self.log, byte, len }),
+                    version: Version(version),
+                    expiry,
+                    place: Some((segment, byte)),
+                })
+            }))
+        } else {
+            Look::OtherKey
+        };
+        // Pairs with the release fences of whoever overwrites the record or reuses the segment: had any word been
+        // read that they wrote, version or generation differ.
+        fence(Ordering::Acquire);
+        let whole = self.segments.generation(segment) == generation
+            && self.log.load(Record::version_word(start)) == version;
+        if whole { seen } else { Look::Again }
+    }
+
+    /// Reads many keys; `each` is called for each of them in order, with no lock held.
+    ///
+    /// ```text
+    /// for each group of keys:
+    ///     hash all, ask for their buckets
+    ///     match tags in the buckets, ask for the records
+    ///     read each as `read` does
+    /// ```
+    pub(crate) fn read_many<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        moment: &Moment<'_>,
+        mut each: impl FnMut(usize, Option<&[u8]>),
+    ) -> Result<()> {
+        for key in keys {
+            self.admit_key_len(key.as_ref())?;
+        }
+        let mut value = Vec::new();
+        let mut hashes = [Hash(0); GROUP];
+        let mut pages = [0; GROUP];
+        for (number, group) in keys.chunks(GROUP).enumerate() {
+            for (i, key) in group.iter().enumerate() {
+                hashes[i] = self.hasher.hash(key.as_ref());
+                let directory = &self.stripe(hashes[i]).directory;
+                pages[i] = directory.page(&self.index, directory.depth(), hashes[i]);
+                self.index.prefetch(pages[i], hashes[i].bucket());
+            }
+            for i in 0..group.len() {
+                self.prefetch_record(pages[i], hashes[i]);
+            }
+            for (i, key) in group.iter().enumerate() {
+                let found = self.read(hashes[i], key.as_ref(), moment, |entry| {
+                    entry.value.copy_to_vec(&mut value);
+                })?;
+                each(number * GROUP + i, found.map(|()| value.as_slice()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the buckets and then the records of a few keys that are about to be written.
+    pub(crate) fn prefetch_keys<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let mut asked = [(0, Hash(0)); GROUP];
+        let mut count = 0;
+        for (key, asked) in keys.zip(&mut asked) {
+            let hash = self.hasher.hash(key);
+            let directory = &self.stripe(hash).directory;
+            *asked = (directory.page(&self.index, directory.depth(), hash), hash);
+            self.index.prefetch(asked.0, hash.bucket());
+            count += 1;
+        }
+        for (page, hash) in &asked[..count] {
+            self.prefetch_record(*page, *hash);
+        }
+    }
+
+    /// Asks for the record of the first slot with the tag in the home bucket.
+    #[inline]
+    pub(crate) fn prefetch_record(&self, page: usize, hash: Hash) {
+        if let Some(slot) = self.index.first_in_bucket(page, hash) {
+            self.log.prefetch(slot.address());
+            self.log.prefetch(slot.address() + 8);
+        }
+    }
+}
+
+enum Look<T> {
+    OtherKey,
+    /// `None` if it has expired.
+    Entry(Option<T>),
+    Again,
+}
+
+#[inline]
+pub(crate) fn expired(expiry: u64, moment: &Moment<'_>) -> bool {
+    expiry != 0 && expiry <= moment.now_ms()
+}

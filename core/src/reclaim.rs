@@ -1,0 +1,313 @@
+//! Reclaim: the only mechanism that frees space.
+//!
+//! ```text
+//! choose the stripe with the most dead words; under its lock, choose its segment with the fewest live ones
+//! for each record of the segment that a slot still names: drop it if it has expired, else copy it to the survivors
+//! end the segment's generation; give it back
+//! ```
+//! The walk is cut into steps of a bounded number of records, and writers pay for it: once free segments are few, a
+//! write that appended `n` words walks `n` times the factor that keeps up with it.
+//!
+//! A step copies and publishes under the lock of the stripe that owns the segment, so that nobody else writes to the
+//! records meanwhile. The alternative, to copy outside the lock and to compare slot and version afterwards, holds the
+//! lock for shorter, but needs a reservation that outlives the lock.
+
+use std::time::{Duration, Instant};
+
+use crate::clock::Moment;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::hash::Hash;
+use crate::log::record::Record;
+use crate::log::segment::SEGMENT_HEADER_WORDS;
+use crate::reader::expired;
+use crate::stripe::{Located, NeedRoom, Victim, Writer};
+use crate::sync::{AtomicU64, Ordering};
+
+/// Most records that one step looks at.
+const STEP_RECORDS: usize = 32;
+/// A write walks at most this many times the words that it appended.
+const FACTOR_MAX: usize = 48;
+/// `maintain` leaves segments alone of which less than this part is dead.
+const WORTH_MAINTAINING: usize = 4;
+/// A writer in need takes any segment that gives back this part of itself.
+const WORTH_IN_NEED: usize = 64;
+
+/// Which stripe is being reclaimed, and how fast writers pay. Hints, shared by all threads.
+#[derive(Debug, Default)]
+pub(crate) struct Pacer {
+    stripe: AtomicU64,
+    factor: AtomicU64,
+}
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Walked this many words.
+    Walked(usize),
+    /// Walked this many words, and the segment is free.
+    Freed(usize),
+    /// No segment of the stripe is worth it.
+    Nothing,
+    /// There is no segment for survivors.
+    NoRoom,
+}
+
+impl Engine {
+    /// Pays for `words` that were appended. No lock is held.
+    #[inline]
+    pub(crate) fn pay(&self, words: usize, moment: &Moment<'_>) {
+        if words > 0 && self.space.available() <= self.low_water() {
+            // The write is done and stays so. What fails here is a stripe that a panic has left half changed; whoever
+            // uses that stripe is told.
+            let _ = self.pay_in_need(words, moment);
+        }
+    }
+
+    #[cold]
+    fn pay_in_need(&self, words: usize, moment: &Moment<'_>) -> Result<()> {
+        if self.pacer.factor.load(Ordering::Relaxed) == 0 && !self.choose_stripe(moment, 0)? {
+            return Ok(());
+        }
+        let urgent = if self.space.available() <= self.geometry.reserve + 1 { 2 } else { 1 };
+        let factor = self.pacer.factor.load(Ordering::Relaxed) as usize;
+        self.reclaim(words * factor * urgent, moment).map(|_| ())
+    }
+
+    /// Free segments at which writers begin to pay.
+    fn low_water(&self) -> usize {
+        self.geometry.reserve + 2 + self.geometry.segments / 64
+    }
+
+    /// Walks about `words` words; answers how many it did. 0: nothing is worth reclaiming.
+    fn reclaim(&self, words: usize, moment: &Moment<'_>) -> Result<usize> {
+        let mut walked = 0;
+        let mut stuck = 0;
+        while walked < words {
+            let stripe = self.pacer.stripe.load(Ordering::Relaxed) as usize;
+            let step = self.lock_stripe(stripe, moment)?.reclaim_step(moment, WORTH_IN_NEED)?;
+            match step {
+                Step::Walked(n) => walked += n.max(1),
+                Step::Freed(n) => {
+                    walked += n.max(1);
+                    if !self.choose_stripe(moment, 0)? {
+                        break;
+                    }
+                }
+                Step::Nothing | Step::NoRoom => {
+                    stuck += 1;
+                    if stuck > self.stripes.len() || !self.choose_stripe(moment, stuck)? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(walked)
+    }
+
+    /// Chooses the stripe with the most dead and expired words, or the one `skip` ranks behind it; `false` if none has
+    /// a segment's worth.
+    fn choose_stripe(&self, moment: &Moment<'_>, skip: usize) -> Result<bool> {
+        let mut ranked: Vec<(usize, usize)> = Vec::with_capacity(self.stripes.len());
+        for (number, stripe) in self.stripes.iter().enumerate() {
+            let counters = &stripe.counters;
+            let mut dead = counters.used_words().saturating_sub(counters.live_words());
+            if counters.expiring_words() > 0 {
+                dead += self.lock_stripe(number, moment)?.expired_words(moment);
+            }
+            ranked.push((dead, number));
+        }
+        ranked.sort_unstable_by(|a, b| b.cmp(a));
+        let (live, used) = self.live_and_used();
+        let factor = used / used.saturating_sub(live).max(1) + 2;
+        self.pacer.factor.store(factor.min(FACTOR_MAX) as u64, Ordering::Relaxed);
+        let Some((dead, stripe)) = ranked.get(skip) else { return Ok(false) };
+        self.pacer.stripe.store(*stripe as u64, Ordering::Relaxed);
+        Ok(*dead > 0)
+    }
+
+    /// Whether live records with `words` more would pass what the budget can keep.
+    pub(crate) fn over_limit(&self, words: usize) -> bool {
+        let (live, _) = self.live_and_used();
+        (live + words) * 8 > self.space.live_limit()
+    }
+
+    /// Makes room for a write that found none and needs `words`; `Full` if there is none to be had.
+    pub(crate) fn make_room(
+        &self,
+        words: usize,
+        moment: &Moment<'_>,
+        attempt: usize,
+    ) -> Result<()> {
+        self.space.trim(&self.segments, &self.log);
+        if self.over_limit(words) {
+            self.drop_expired(moment)?;
+            if self.over_limit(words) {
+                return Err(self.full());
+            }
+        }
+        // The first time, a segment that somebody else has freed meanwhile may do.
+        if attempt == 0 && self.space.available() > self.geometry.reserve {
+            return Ok(());
+        }
+        self.choose_stripe(moment, 0)?;
+        let walked = self.reclaim(self.geometry.segment_words(), moment)?;
+        if walked == 0 || attempt > 4 * self.geometry.segments { Err(self.full()) } else { Ok(()) }
+    }
+
+    /// Reclaims segments with expired records until the rest fits or none is left.
+    fn drop_expired(&self, moment: &Moment<'_>) -> Result<()> {
+        for number in 0..self.stripes.len() {
+            if self.stripes[number].counters.expiring_words() == 0 {
+                continue;
+            }
+            while self.lock_stripe(number, moment)?.expired_words(moment) > 0 {
+                match self.lock_stripe(number, moment)?.reclaim_step(moment, WORTH_IN_NEED)? {
+                    Step::Walked(_) | Step::Freed(_) => {}
+                    Step::Nothing | Step::NoRoom => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn full(&self) -> Error {
+        let (live, _) = self.live_and_used();
+        let live_bytes = (8 * live + self.space.spending().index) as u64;
+        Error::Full { live_bytes, max_bytes: self.geometry.max_bytes }
+    }
+
+    /// Reclaims for as long as `budget`; answers the dead bytes that more calls would free.
+    pub(crate) fn maintain(&self, budget: Duration, moment: &Moment<'_>) -> Result<u64> {
+        let start = Instant::now();
+        for number in 0..self.stripes.len() {
+            loop {
+                if start.elapsed() >= budget {
+                    return self.maintainable(moment);
+                }
+                match self.lock_stripe(number, moment)?.reclaim_step(moment, WORTH_MAINTAINING)? {
+                    Step::Walked(_) | Step::Freed(_) => {}
+                    Step::Nothing | Step::NoRoom => break,
+                }
+            }
+        }
+        self.space.trim(&self.segments, &self.log);
+        self.maintainable(moment)
+    }
+
+    fn maintainable(&self, moment: &Moment<'_>) -> Result<u64> {
+        let mut words = 0;
+        for number in 0..self.stripes.len() {
+            words += self.lock_stripe(number, moment)?.worth(moment, WORTH_MAINTAINING);
+        }
+        Ok(8 * words as u64)
+    }
+}
+
+impl Writer<'_> {
+    /// Walks a few records of the victim, or of a new one that is worth it: at least one `part`-th of it is dead.
+    fn reclaim_step(&mut self, moment: &Moment<'_>, part: usize) -> Result<Step> {
+        let Some(victim) = self.state.victim.or_else(|| self.choose_victim(moment, part)) else {
+            return Ok(Step::Nothing);
+        };
+        self.state.victim = Some(victim);
+        let engine = self.engine;
+        let end = (victim.segment << engine.geometry.segment_shift)
+            + engine.segments.account(victim.segment).used_words();
+        let mut records = [(0, Hash(0)); STEP_RECORDS];
+        let mut next = victim.next;
+        let mut count = 0;
+        let mut key = Vec::new();
+        while count < STEP_RECORDS && next < end {
+            let record = Record::at(&engine.log, next);
+            if !record.header.is_value() {
+                return Err(Error::Corrupt {
+                    what: "segment holds no record",
+                    offset: 8 * next as u64,
+                });
+            }
+            key.clear();
+            record.copy_key(&mut key);
+            let hash = engine.hasher.hash(&key);
+            let directory = &self.stripe.directory;
+            let page = directory.page(&engine.index, directory.depth(), hash);
+            engine.index.prefetch(page, hash.bucket());
+            records[count] = (next, hash);
+            count += 1;
+            next += record.header.extent();
+        }
+        for (start, hash) in &records[..count] {
+            if self.keep_or_drop(*start, *hash, moment) == Err(NeedRoom) {
+                self.state.victim = Some(Victim { next: *start, ..victim });
+                return Ok(Step::NoRoom);
+            }
+        }
+        if next < end {
+            self.state.victim = Some(Victim { next, ..victim });
+            return Ok(Step::Walked(next - victim.next));
+        }
+        self.state.victim = None;
+        self.free(victim.segment);
+        Ok(Step::Freed(next - victim.next))
+    }
+
+    /// What reclaim does with one record: nothing if no slot names it.
+    fn keep_or_drop(
+        &mut self,
+        start: usize,
+        hash: Hash,
+        moment: &Moment<'_>,
+    ) -> std::result::Result<(), NeedRoom> {
+        let Some(found) = self.find_record(hash, |record| record.start == start) else {
+            return Ok(());
+        };
+        let Located { record, .. } = found;
+        if expired(record.expiry(), moment) {
+            self.remove_expired(found, hash);
+            Ok(())
+        } else {
+            self.relocate(found, hash, moment)
+        }
+    }
+
+    /// Takes the sealed segment that gives most back out of the list, if that is at least one `part`-th of it.
+    fn choose_victim(&mut self, moment: &Moment<'_>, part: usize) -> Option<Victim> {
+        let words = self.engine.geometry.segment_words();
+        let (index, gain) = (0..self.state.sealed.len())
+            .map(|index| (index, self.gain(self.state.sealed[index], moment)))
+            .max_by_key(|(_, gain)| *gain)?;
+        if gain < words / part {
+            return None;
+        }
+        let segment = self.state.sealed.swap_remove(index);
+        let first = segment << self.engine.geometry.segment_shift;
+        Some(Victim { segment, next: first + SEGMENT_HEADER_WORDS })
+    }
+
+    /// Words that reclaim of a segment would give back.
+    fn gain(&self, segment: usize, moment: &Moment<'_>) -> usize {
+        let account = self.engine.segments.account(segment);
+        let expired = if account.may_expire() { account.expired_words(moment.now_ms()) } else { 0 };
+        // The tail behind the last record is not counted: the copies would waste as much again.
+        account.used_words().saturating_sub(SEGMENT_HEADER_WORDS + account.live_words()) + expired
+    }
+
+    /// Words that reclaim of all segments would give back that are worth it.
+    fn worth(&self, moment: &Moment<'_>, part: usize) -> usize {
+        let least = self.engine.geometry.segment_words() / part;
+        let gains = self.state.sealed.iter().map(|segment| self.gain(*segment, moment));
+        gains.filter(|gain| *gain >= least).sum()
+    }
+
+    /// Words of full segments that have expired but still count as live; renews the stripe's hint.
+    fn expired_words(&self, moment: &Moment<'_>) -> usize {
+        let segments = &self.engine.segments;
+        if !self.state.segments().any(|segment| segments.account(segment).may_expire()) {
+            self.stripe.counters.set_expiring_words(0);
+            return 0;
+        }
+        let sealed = self.state.sealed.iter().map(|segment| segments.account(*segment));
+        sealed.map(|account| account.expired_words(moment.now_ms())).sum()
+    }
+}

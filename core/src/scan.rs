@@ -1,0 +1,206 @@
+//! Scans: every entry once, page by page, in the order of hashes.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::index::Slot;
+use crate::log::record::Record;
+use crate::sync::{Ordering, fence};
+
+/// A key and its value.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
+/// Rounds in which a page is read without a lock.
+const ROUNDS: usize = 8;
+
+/// Walks over the entries of a store whose keys begin with a prefix.
+///
+/// Weakly consistent: an entry that is there throughout comes exactly once; one that comes or goes meanwhile may or may
+/// not. It holds no lock between calls and blocks no writer. It may outlive the store's handle.
+pub struct Cursor {
+    engine: Arc<Engine>,
+    prefix: Vec<u8>,
+    /// Where the page behind the buffered one begins; `None` behind the last.
+    next_page: Option<u64>,
+    /// Keys of the buffered page that are still to come, last first.
+    pending: Vec<(u64, Range<usize>)>,
+    keys: Vec<u8>,
+}
+
+impl Cursor {
+    pub(crate) fn new(engine: Arc<Engine>, prefix: &[u8], position: u64) -> Result<Cursor> {
+        engine.birthplace.check()?;
+        let (prefix, keys) = (prefix.to_vec(), Vec::new());
+        Ok(Cursor { engine, prefix, next_page: Some(position), pending: Vec::new(), keys })
+    }
+
+    /// Where another cursor of the same store goes on, by [`Store::scan_from`](crate::Store::scan_from); `None` at the
+    /// end. Positions mean nothing to another store.
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        self.pending.last().map(|(position, _)| *position).or(self.next_page)
+    }
+
+    /// The budgeted step: looks at about `budget` entries, one page (about 450) at the least, and answers those among
+    /// them that match; `None` at the end of the scan.
+    ///
+    /// # Errors
+    /// [`Error::Forked`](crate::Error::Forked) in a child process.
+    pub fn next_batch(&mut self, budget: usize) -> Result<Option<Vec<KeyValue>>> {
+        let mut batch = Vec::new();
+        let mut looked = 0;
+        while looked < budget.max(1) {
+            while let Some(entry) = self.next_pending()? {
+                batch.push(entry);
+                if batch.len() >= budget.max(1) {
+                    return Ok(Some(batch));
+                }
+            }
+            match self.next_page {
+                None if batch.is_empty() => return Ok(None),
+                None => break,
+                Some(position) => looked += self.load_page(position)?.max(1),
+            }
+        }
+        // What has been looked at is handed out, so that a batch never ends between a look and its result.
+        while let Some(entry) = self.next_pending()? {
+            batch.push(entry);
+        }
+        Ok(Some(batch))
+    }
+
+    /// The next buffered entry that still exists.
+    fn next_pending(&mut self) -> Result<Option<KeyValue>> {
+        self.engine.birthplace.check()?;
+        let moment = self.engine.moment();
+        while let Some((_, range)) = self.pending.pop() {
+            let key = &self.keys[range];
+            let mut value = Vec::new();
+            let hash = self.engine.hasher.hash(key);
+            let found = self
+                .engine
+                .read(hash, key, &moment, |entry| entry.value.copy_to_vec(&mut value))?;
+            if found.is_some() {
+                return Ok(Some((key.to_vec(), value)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Buffers the matching keys of the page at `position` that lie at or behind it; answers how many entries it holds.
+    fn load_page(&mut self, position: u64) -> Result<usize> {
+        for _ in 0..ROUNDS {
+            if let Some(looked) = self.try_page(position) {
+                return Ok(looked);
+            }
+        }
+        let engine = Arc::clone(&self.engine);
+        let (stripe, _) = engine.hasher.scan_page(position);
+        let moment = engine.moment();
+        let _writer = engine.lock_stripe(stripe, &moment)?;
+        // Under the lock nothing changes, so that the first try succeeds.
+        Ok(self.try_page(position).unwrap_or(0))
+    }
+
+    fn try_page(&mut self, position: u64) -> Option<usize> {
+        let engine = Arc::clone(&self.engine);
+        let (stripe, bits) = engine.hasher.scan_page(position);
+        let directory = &engine.stripes[stripe].directory;
+        let depth = directory.depth();
+        let page = directory.page_at(&engine.index, depth, bits);
+        let version = engine.index.version(page).load(Ordering::Acquire);
+        let local = directory.local_depth(&engine.index, page);
+        if version % 2 == 1 || local > depth {
+            return None;
+        }
+        self.pending.clear();
+        self.keys.clear();
+        let mut looked = 0;
+        for (place, slot) in engine.index.entries(page) {
+            looked += 1;
+            self.buffer_key(place.word, slot, position)?;
+        }
+        // Pairs with the release fence in `begin_move`, as at the end of a reader's miss.
+        fence(Ordering::Acquire);
+        let still = directory.depth() == depth
+            && directory.page_at(&engine.index, depth, bits) == page
+            && engine.index.version(page).load(Ordering::Relaxed) == version;
+        if !still {
+            return None;
+        }
+        self.pending.sort_unstable_by_key(|(position, _)| std::cmp::Reverse(*position));
+        self.next_page = engine.hasher.scan_next_page(position, local);
+        Some(looked)
+    }
+
+    /// Buffers the key that a slot names, as it is or as it has become meanwhile; `None` if that cannot be read now.
+    fn buffer_key(&mut self, word: usize, mut slot: Slot, position: u64) -> Option<()> {
+        for _ in 0..ROUNDS {
+            let old = self.keys.len();
+            if self.engine.copy_key_of(word, slot, &mut self.keys) {
+                let key = &self.keys[old..];
+                let at = self.engine.hasher.scan_position(self.engine.hasher.hash(key));
+                if at >= position && key.starts_with(&self.prefix) {
+                    self.pending.push((at, old..self.keys.len()));
+                } else {
+                    self.keys.truncate(old);
+                }
+                return Some(());
+            }
+            self.keys.truncate(old);
+            slot = self.engine.index.slot(word);
+            if slot == Slot::EMPTY {
+                return Some(());
+            }
+        }
+        None
+    }
+}
+
+impl Iterator for Cursor {
+    type Item = Result<KeyValue>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.next_pending() {
+                Ok(None) => {}
+                found => return found.transpose(),
+            }
+            let position = self.next_page?;
+            if let Err(error) = self.load_page(position) {
+                self.next_page = None;
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursor").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Appends the key of the record that a slot names; `false` if the slot has changed, or the record while it was
+    /// read. The same validation as in `Engine::look`, but for the version: an overwrite in place keeps the key.
+    fn copy_key_of(&self, word: usize, slot: Slot, out: &mut Vec<u8>) -> bool {
+        let start = slot.address();
+        let segment = self.geometry.segment_of(start);
+        let generation = self.segments.generation(segment);
+        if self.index.pages.word(word).load(Ordering::Acquire) != slot.0 {
+            return false;
+        }
+        let record = Record::at(&self.log, start);
+        let offset = start & (self.geometry.segment_words() - 1);
+        if offset + record.header.words() > self.geometry.segment_words() {
+            return false;
+        }
+        record.copy_key(out);
+        fence(Ordering::Acquire);
+        self.segments.generation(segment) == generation
+    }
+}

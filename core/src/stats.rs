@@ -1,0 +1,40 @@
+//! Numbers that [`Store::stats`](crate::Store::stats) gives.
+
+/// A picture of the store at one moment; writers go on while it is taken, so that sums may be off by what they did.
+/// All sizes are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Entries, expired ones included until they are noticed.
+    pub entries: u64,
+    /// The cap: `used_bytes` never passes it.
+    pub max_bytes: u64,
+    /// Committed bytes: log, index, metadata, slack, pinned and limbo segments.
+    pub used_bytes: u64,
+    /// Bytes of the log that live records occupy, headers included.
+    pub live_bytes: u64,
+    /// Bytes of leased segments that hold dead records, shrunk values' remains and tails.
+    pub dead_bytes: u64,
+    /// Committed bytes of the index: pages, their versions and directories.
+    pub index_bytes: u64,
+    /// Size of one segment.
+    pub segment_bytes: u64,
+    /// Segments that hold records.
+    pub segments_leased: u64,
+    /// Committed segments that are free for the next lease.
+    pub segments_free: u64,
+    /// Freed segments that wait for a pin to be dropped.
+    pub segments_limbo: u64,
+    /// Segments that a pin holds in place.
+    pub segments_pinned: u64,
+    /// Locks, each with its part of the index.
+    pub stripes: u64,
+    /// Index pages in use.
+    pub index_pages: u64,
+    /// Records that reclaim has moved since the store was opened.
+    pub records_moved: u64,
+    /// Bytes that reclaim has moved since the store was opened.
+    pub bytes_moved: u64,
+    /// Entries whose expiry reclaim or a write has noticed since the store was opened.
+    pub expired: u64,
+}

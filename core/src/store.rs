@@ -1,0 +1,509 @@
+//! The public handle. Every operation that changes an entry says what it wants as a closure; [`Engine::update`] does it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::clock::ceil_ms;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::pin::Pinned;
+use crate::reader::{Entry, Value};
+use crate::scan::Cursor;
+use crate::stats::Stats;
+use crate::types::{
+    Condition, EntryInfo, ExpireCondition, SetOptions, SetOutcome, TimeToLive, Version, WorkLeft,
+};
+use crate::update::{Change, Current, NewValue, parse_number};
+
+/// A key-value store in memory, under a hard cap.
+///
+/// Handles are cheap to clone; all clones are one store, which lives until the last handle, pin or cursor is dropped.
+/// Every method may be called from any thread at any time. Operations on one key are linearizable; there is no order
+/// between keys, and no operation is atomic over several keys.
+///
+/// # Errors
+/// Every operation on a key answers [`Error::InvalidArgument`] for an empty key, [`Error::KeyTooLarge`] for one that is
+/// too long, and [`Error::Forked`] in a process that was forked from the one that opened the store. A key that is not
+/// there is not an error.
+///
+/// ```
+/// use nyala::{Options, Store};
+/// let store = Store::open(Options::memory(64 << 20))?;
+/// store.set("user:1", "Ada")?;
+/// assert_eq!(store.get("user:1")?, Some(b"Ada".to_vec()));
+/// assert!(store.delete("user:1")?);
+/// # Ok::<(), nyala::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    engine: Arc<Engine>,
+}
+
+impl Store {
+    /// Opens a store. Reserves address space; memory is committed as it is used.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if `max_bytes` lies outside its limits, [`Error::NoMemory`] if the operating system
+    /// refuses the address space.
+    pub fn open(options: Options) -> Result<Store> {
+        Ok(Store { engine: Arc::new(Engine::open(&options)?) })
+    }
+
+    /// The value of a key, or `None`. Takes no lock and writes no shared memory; costs about two cache misses.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        let mut value = Vec::new();
+        Ok(self.get_into(key, &mut value)?.then_some(value))
+    }
+
+    /// The same into a vector that is reused: `out` is cleared, then filled if there is a value.
+    pub fn get_into(&self, key: impl AsRef<[u8]>, out: &mut Vec<u8>) -> Result<bool> {
+        out.clear();
+        let found = self.read(key.as_ref(), |entry| entry.value.copy_to_vec(out))?;
+        if found.is_none() {
+            // A copy that lost a race may be left.
+            out.clear();
+        }
+        Ok(found.is_some())
+    }
+
+    /// Shows the value to `read`, to be copied once to where it is wanted, and answers what `read` answers.
+    ///
+    /// No lock is held. `read` runs again if what it was shown changed meanwhile: only the answer of its last run says
+    /// something about the entry.
+    pub fn get_with<T>(
+        &self,
+        key: impl AsRef<[u8]>,
+        mut read: impl FnMut(Value<'_>, Version) -> T,
+    ) -> Result<Option<T>> {
+        self.read(key.as_ref(), |entry| read(entry.value, entry.version))
+    }
+
+    /// The value with its version, for a later conditional write.
+    pub fn get_versioned(&self, key: impl AsRef<[u8]>) -> Result<Option<(Vec<u8>, Version)>> {
+        let mut value = Vec::new();
+        let version = self.read(key.as_ref(), |entry| {
+            entry.value.copy_to_vec(&mut value);
+            entry.version
+        })?;
+        Ok(version.map(|version| (value, version)))
+    }
+
+    /// The values of many keys, several times faster than one by one in a store larger than the processor's caches:
+    /// their cache misses overlap. `each` gets the index of the key and the value, in order, with no lock held; it may
+    /// use the store.
+    pub fn get_many<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        each: impl FnMut(usize, Option<&[u8]>),
+    ) -> Result<()> {
+        self.engine.birthplace.check()?;
+        self.engine.read_many(keys, &self.engine.moment(), each)
+    }
+
+    /// The bytes of a value in place, as they are now, until the pin is dropped. Worth its price for values of several
+    /// kilobytes.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when as many segments are pinned as the store allows.
+    pub fn pin(&self, key: impl AsRef<[u8]>) -> Result<Option<Pinned>> {
+        let key = key.as_ref();
+        let hash = self.engine.admit_key(key)?;
+        Pinned::new(&self.engine, hash, key, &self.engine.moment())
+    }
+
+    /// Writes a value. A time to live that the entry had ends.
+    ///
+    /// # Errors
+    /// [`Error::ValueTooLarge`], [`Error::Full`]: nothing was changed.
+    pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        let value = value.as_ref();
+        self.engine.admit_value_len(value.len())?;
+        self.engine
+            .update(key.as_ref(), |_, _| Ok((Change::Store(NewValue::Bytes(value), 0), ())))
+            .map(|_| ())
+    }
+
+    /// Writes a value under a condition, with a time to live, or both.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nyala::{Options, SetOptions, Store};
+    /// let store = Store::open(Options::memory(1 << 20))?;
+    /// let lock = SetOptions::new().if_absent().ttl(Duration::from_secs(30));
+    /// assert!(store.set_with("lock", "me", lock)?.stored);
+    /// assert!(!store.set_with("lock", "you", lock)?.stored);
+    /// # Ok::<(), nyala::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a time to live of zero or one together with `keep_ttl`; else as [`Store::set`].
+    pub fn set_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        options: SetOptions<'_>,
+    ) -> Result<SetOutcome> {
+        let value = value.as_ref();
+        self.engine.admit_value_len(value.len())?;
+        let ttl_ms = options.ttl.map(admit_ttl).transpose()?;
+        if ttl_ms.is_some() && options.keep_ttl {
+            return Err(Error::InvalidArgument("ttl and keep_ttl exclude each other".into()));
+        }
+        let (mut outcome, version) = self.engine.update(key.as_ref(), |current, now_ms| {
+            let stored = holds(options.condition, current);
+            let expiry = match (ttl_ms, options.keep_ttl, current) {
+                (Some(ttl_ms), ..) => now_ms().saturating_add(ttl_ms),
+                (None, true, Some(current)) => current.expiry,
+                _ => 0,
+            };
+            let outcome = SetOutcome {
+                stored,
+                version: current.map(|current| current.version()),
+                previous: current.filter(|_| options.return_previous).map(|c| c.value()),
+            };
+            let change = Change::Store(NewValue::Bytes(value), expiry);
+            Ok((if stored { change } else { Change::Keep }, outcome))
+        })?;
+        outcome.version = version.or(outcome.version);
+        Ok(outcome)
+    }
+
+    /// Writes a value and answers the one that was there.
+    pub fn swap(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        Ok(self.set_with(key, value, SetOptions::new().return_previous())?.previous)
+    }
+
+    /// Removes an entry and answers its value.
+    pub fn take(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        let take = |current: Option<Current<'_>>, _: &dyn Fn() -> u64| {
+            Ok((Change::Remove, current.map(|current| current.value())))
+        };
+        Ok(self.engine.update(key.as_ref(), take)?.0)
+    }
+
+    /// Removes an entry; whether it was there. Never answers [`Error::Full`].
+    pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        let delete = |current: Option<Current<'_>>, _: &dyn Fn() -> u64| {
+            Ok((Change::Remove, current.is_some()))
+        };
+        Ok(self.engine.update(key.as_ref(), delete)?.0)
+    }
+
+    /// Removes an entry if its value is still of this version; whether it was removed.
+    pub fn delete_if(&self, key: impl AsRef<[u8]>, version: Version) -> Result<bool> {
+        let delete = |current: Option<Current<'_>>, _: &dyn Fn() -> u64| {
+            let same = current.is_some_and(|current| current.version() == version);
+            Ok((if same { Change::Remove } else { Change::Keep }, same))
+        };
+        Ok(self.engine.update(key.as_ref(), delete)?.0)
+    }
+
+    /// Puts bytes behind a value and answers its new length. A key that is not there is created; a lifetime is kept.
+    /// Costs a copy of the value.
+    ///
+    /// # Errors
+    /// [`Error::ValueTooLarge`] by the new length, [`Error::Full`]: nothing was changed.
+    pub fn append(&self, key: impl AsRef<[u8]>, tail: impl AsRef<[u8]>) -> Result<usize> {
+        let tail = tail.as_ref();
+        let append = |current: Option<Current<'_>>, _: &dyn Fn() -> u64| {
+            let (len, expiry) = current.map_or((0, 0), |c| (c.value_len(), c.expiry));
+            Ok((Change::Store(NewValue::Appended(tail), expiry), len + tail.len()))
+        };
+        Ok(self.engine.update(key.as_ref(), append)?.0)
+    }
+
+    /// Adds to the number that a value says in decimal and answers the sum. A key that is not there counts as 0 and is
+    /// created, with `ttl_on_create` if that is given; an entry that is there keeps its lifetime.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nyala::{Options, Store};
+    /// let store = Store::open(Options::memory(1 << 20))?;
+    /// assert_eq!(store.increment("hits", 2, Some(Duration::from_secs(60)))?, 2);
+    /// assert_eq!(store.increment("hits", -1, None)?, 1);
+    /// assert_eq!(store.get("hits")?, Some(b"1".to_vec()));
+    /// # Ok::<(), nyala::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotANumber`] if the value is no canonical decimal, [`Error::Overflow`], [`Error::Full`]: nothing was
+    /// changed. [`Error::InvalidArgument`] for a time to live of zero.
+    pub fn increment(
+        &self,
+        key: impl AsRef<[u8]>,
+        delta: i64,
+        ttl_on_create: Option<Duration>,
+    ) -> Result<i64> {
+        let ttl_ms = ttl_on_create.map(admit_ttl).transpose()?;
+        let increment = |current: Option<Current<'_>>, now_ms: &dyn Fn() -> u64| {
+            let (sum, expiry) = match current {
+                Some(current) => {
+                    let value = current.number()?;
+                    let sum = value.checked_add(delta).ok_or(Error::Overflow { value, delta })?;
+                    (sum, current.expiry)
+                }
+                None => (delta, ttl_ms.map_or(0, |ttl_ms| now_ms().saturating_add(ttl_ms))),
+            };
+            Ok((Change::Store(NewValue::Number(sum), expiry), sum))
+        };
+        Ok(self.engine.update(key.as_ref(), increment)?.0)
+    }
+
+    /// Whether a key has a value.
+    pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        Ok(self.read(key.as_ref(), |_| ())?.is_some())
+    }
+
+    /// What is known of an entry, without its value.
+    pub fn entry_info(&self, key: impl AsRef<[u8]>) -> Result<Option<EntryInfo>> {
+        let key = key.as_ref();
+        let moment = self.engine.moment();
+        let hash = self.engine.admit_key(key)?;
+        self.engine.read(hash, key, &moment, |entry| EntryInfo {
+            version: entry.version,
+            value_len: entry.value.len(),
+            ttl: match entry.expiry {
+                0 => TimeToLive::Forever,
+                at => {
+                    TimeToLive::Remaining(Duration::from_millis(at.saturating_sub(moment.now_ms())))
+                }
+            },
+        })
+    }
+
+    /// Lets an entry expire after `ttl`, to the millisecond, rounded up; whether the entry was there. Its version stays.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a time to live of zero; [`Error::Full`], since an entry that never had a lifetime
+    /// grows by eight bytes.
+    pub fn expire(&self, key: impl AsRef<[u8]>, ttl: Duration) -> Result<bool> {
+        self.expire_with(key, ttl, ExpireCondition::Always)
+    }
+
+    /// As [`Store::expire`], if a condition on the present lifetime holds; whether the lifetime was changed.
+    pub fn expire_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        ttl: Duration,
+        condition: ExpireCondition,
+    ) -> Result<bool> {
+        let ttl_ms = admit_ttl(ttl)?;
+        self.set_expiry(key.as_ref(), condition, |now_ms| now_ms.saturating_add(ttl_ms))
+    }
+
+    /// Lets an entry expire at a time, if a condition on the present lifetime holds; whether the lifetime was changed. A
+    /// time that has passed removes the entry.
+    pub fn expire_at(
+        &self,
+        key: impl AsRef<[u8]>,
+        at: SystemTime,
+        condition: ExpireCondition,
+    ) -> Result<bool> {
+        // Before the epoch is as much in the past as the epoch; 0 would mean no expiry.
+        let at_ms = ceil_ms(at.duration_since(UNIX_EPOCH).unwrap_or_default()).max(1);
+        self.set_expiry(key.as_ref(), condition, |_| at_ms)
+    }
+
+    /// Takes an entry's lifetime away; whether there was an entry with one.
+    pub fn persist(&self, key: impl AsRef<[u8]>) -> Result<bool> {
+        let persist = |current: Option<Current<'_>>, _: &dyn Fn() -> u64| {
+            let expires = current.is_some_and(|current| current.expiry != 0);
+            Ok((if expires { Change::Expire(0) } else { Change::Keep }, expires))
+        };
+        Ok(self.engine.update(key.as_ref(), persist)?.0)
+    }
+
+    /// How long an entry has to live; `None` if there is no entry.
+    pub fn ttl(&self, key: impl AsRef<[u8]>) -> Result<Option<TimeToLive>> {
+        Ok(self.entry_info(key)?.map(|info| info.ttl))
+    }
+
+    /// Writes many values, faster than one by one; an outcome for each, in their order. Not atomic: each is a
+    /// [`Store::set`] of its own; of several for one key the last stays.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] before anything is written; what a single pair does wrong is in its outcome.
+    pub fn set_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        pairs: &[(K, V)],
+    ) -> Result<Vec<Result<()>>> {
+        self.engine.birthplace.check()?;
+        let mut outcomes = Vec::with_capacity(pairs.len());
+        for group in pairs.chunks(WRITE_GROUP) {
+            self.engine.prefetch_keys(group.iter().map(|(key, _)| key.as_ref()));
+            outcomes.extend(group.iter().map(|(key, value)| self.set(key, value)));
+        }
+        Ok(outcomes)
+    }
+
+    /// Removes many entries, faster than one by one; for each key whether it was there.
+    pub fn delete_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<bool>> {
+        for key in keys {
+            self.engine.admit_key_len(key.as_ref())?;
+        }
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for group in keys.chunks(WRITE_GROUP) {
+            self.engine.prefetch_keys(group.iter().map(AsRef::as_ref));
+            for key in group {
+                outcomes.push(self.delete(key)?);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Walks over the entries whose keys begin with `prefix` (all, if it is empty), in no useful order. The walk visits
+    /// every entry of the store: its cost does not depend on how many match.
+    pub fn scan(&self, prefix: impl AsRef<[u8]>) -> Result<Cursor> {
+        self.scan_from(prefix, 0)
+    }
+
+    /// Goes on where another cursor of this store stood; 0 is the start.
+    pub fn scan_from(&self, prefix: impl AsRef<[u8]>, position: u64) -> Result<Cursor> {
+        Cursor::new(Arc::clone(&self.engine), prefix.as_ref(), position)
+    }
+
+    /// Number of entries, expired ones included until they are noticed.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.engine.stripes.iter().map(|stripe| stripe.counters.entries() as u64).sum()
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Committed bytes: log, index, metadata and slack. Never more than [`Store::max_bytes`].
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.engine.space.spending().committed as u64
+    }
+
+    /// The cap that the store was opened with.
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.engine.geometry.max_bytes
+    }
+
+    /// Longest key in bytes: 65,535, or a quarter of a segment in a small store.
+    #[must_use]
+    pub fn max_key_len(&self) -> usize {
+        self.engine.geometry.max_key_len()
+    }
+
+    /// Longest value in bytes: an eighth of a segment.
+    #[must_use]
+    pub fn max_value_len(&self) -> usize {
+        self.engine.geometry.max_value_len()
+    }
+
+    /// Numbers about the store; costs microseconds.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// Reclaims dead and expired records for about `budget`, and answers how much is left to do. Nothing depends on it
+    /// being called: writers pay for reclaim as they go, and this lets them pay less.
+    pub fn maintain(&self, budget: Duration) -> Result<WorkLeft> {
+        self.engine.birthplace.check()?;
+        Ok(WorkLeft { bytes: self.engine.maintain(budget, &self.engine.moment())? })
+    }
+
+    /// Removes all entries, stripe by stripe: what is written meanwhile may stay. Memory goes back to the system; the
+    /// cost is in proportion to the index, not to the values.
+    pub fn clear(&self) -> Result<()> {
+        self.engine.birthplace.check()?;
+        let moment = self.engine.moment();
+        for number in 0..self.engine.stripes.len() {
+            self.engine.lock_stripe(number, &moment)?.clear();
+        }
+        self.engine.space.trim(&self.engine.segments, &self.engine.log);
+        Ok(())
+    }
+
+    /// Checks every structural invariant of a store that nobody writes to. For tests.
+    #[doc(hidden)]
+    pub fn validate(&self) -> std::result::Result<(), String> {
+        let moment = self.engine.moment();
+        for number in 0..self.engine.stripes.len() {
+            self.engine.lock_stripe(number, &moment).map_err(|e| e.to_string())?.validate()?;
+        }
+        self.engine.space.validate()
+    }
+
+    #[inline]
+    fn read<T>(&self, key: &[u8], read: impl FnMut(Entry<'_>) -> T) -> Result<Option<T>> {
+        let hash = self.engine.admit_key(key)?;
+        self.engine.read(hash, key, &self.engine.moment(), read)
+    }
+
+    fn set_expiry(
+        &self,
+        key: &[u8],
+        condition: ExpireCondition,
+        expiry: impl Fn(u64) -> u64,
+    ) -> Result<bool> {
+        let expire = |current: Option<Current<'_>>, now_ms: &dyn Fn() -> u64| {
+            let Some(current) = current else { return Ok((Change::Keep, false)) };
+            let (now_ms, old) = (now_ms(), current.expiry);
+            let new = expiry(now_ms);
+            let wanted = match condition {
+                ExpireCondition::Always => true,
+                ExpireCondition::IfNone => old == 0,
+                ExpireCondition::IfAny => old != 0,
+                ExpireCondition::IfLater => old != 0 && new > old,
+                ExpireCondition::IfSooner => old == 0 || new < old,
+            };
+            Ok(match (wanted, new <= now_ms) {
+                (false, _) => (Change::Keep, false),
+                (true, true) => (Change::Remove, true),
+                (true, false) => (Change::Expire(new), true),
+            })
+        };
+        Ok(self.engine.update(key, expire)?.0)
+    }
+}
+
+/// Pairs of a batch whose cache misses overlap before they are written.
+const WRITE_GROUP: usize = 32;
+
+/// A time to live in milliseconds.
+fn admit_ttl(ttl: Duration) -> Result<u64> {
+    match ceil_ms(ttl) {
+        0 => Err(Error::InvalidArgument("ttl = 0 ms: the least is 1 ms".into())),
+        ms => Ok(ms),
+    }
+}
+
+fn holds(condition: Condition<'_>, current: Option<Current<'_>>) -> bool {
+    match condition {
+        Condition::Always => true,
+        Condition::IfAbsent => current.is_none(),
+        Condition::IfPresent => current.is_some(),
+        Condition::IfVersion(version) => current.is_some_and(|c| c.version() == version),
+        Condition::IfValue(value) => current.is_some_and(|c| c.value_is(value)),
+    }
+}
+
+impl Current<'_> {
+    fn number(&self) -> Result<i64> {
+        if self.value_len() > crate::update::NUMBER_LEN {
+            return Err(Error::NotANumber { len: self.value_len() });
+        }
+        parse_number(&self.value())
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("entries", &self.len())
+            .field("used_bytes", &self.used_bytes())
+            .field("max_bytes", &self.max_bytes())
+            .finish()
+    }
+}
