@@ -60,7 +60,7 @@ impl Pinned {
     #[cfg(all(loom, test))]
     pub(crate) fn copy_through_words(&self) -> Vec<u8> {
         let mut copy = Vec::new();
-        crate::log::record::copy_to_vec(&self.engine.log, self.byte, self.len, &mut copy);
+        crate::log::record::copy_to_vec(self.engine.log.view(), self.byte, self.len, &mut copy);
         copy
     }
 
@@ -77,7 +77,7 @@ impl Deref for Pinned {
     fn deref(&self) -> &[u8] {
         // SAFETY: the pin was validated after it was counted: from then on nobody overwrites the record in place, and
         // its segment is not reused (I7). The second look's acquire loads order the writes before this read.
-        unsafe { self.engine.log.bytes(self.byte, self.len) }
+        unsafe { self.engine.log.view().bytes(self.byte, self.len) }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::hash::Hash;
 use crate::index::Slot;
 use crate::log::record::{Record, copy_to_slice, copy_to_vec};
-use crate::region::Region;
+use crate::region::View;
 use crate::sync::{Ordering, fence};
 use crate::types::Version;
 
@@ -27,7 +27,7 @@ pub struct Value<'a>(Source<'a>);
 #[derive(Clone, Copy)]
 enum Source<'a> {
     /// In the log: what is copied may be thrown away.
-    Log { log: &'a Region, byte: usize, len: usize },
+    Log { log: View<'a>, byte: usize, len: usize },
     /// A copy that was made under the lock.
     Copy(&'a [u8]),
 }
@@ -108,6 +108,38 @@ impl Engine {
         moment: &Moment<'_>,
         mut read: impl FnMut(Entry<'_>) -> T,
     ) -> Result<Option<T>> {
+        match self.glance_at_home(hash, key, moment, &mut read) {
+            Some(Look::Entry(answer)) => Ok(answer),
+            _ => self.read_anywhere(hash, key, moment, read),
+        }
+    }
+
+    /// The usual read: the entry lies in its home bucket and nobody disturbs. A hit needs no look at the page's version:
+    /// a slot that still names a whole record of the key is right wherever it was found. Short and without a call, so
+    /// that the processor overlaps the cache misses of one get with those of the next.
+    #[inline(always)]
+    fn glance_at_home<T>(
+        &self,
+        hash: Hash,
+        key: &[u8],
+        moment: &Moment<'_>,
+        read: &mut impl FnMut(Entry<'_>) -> T,
+    ) -> Option<Look<T>> {
+        let directory = &self.stripe(hash).directory;
+        let page = directory.page(&self.index, directory.depth(), hash);
+        let (word, slot) = self.index.first_in_bucket(page, hash)?;
+        Some(self.look(word, slot, key, moment, read))
+    }
+
+    /// Any read: by the whole protocol, in the end under the lock.
+    #[inline(never)]
+    fn read_anywhere<T>(
+        &self,
+        hash: Hash,
+        key: &[u8],
+        moment: &Moment<'_>,
+        mut read: impl FnMut(Entry<'_>) -> T,
+    ) -> Result<Option<T>> {
         for _ in 0..ROUNDS {
             match self.glance(hash, key, moment, &mut read) {
                 Glance::Hit(answer) => return Ok(Some(answer)),
@@ -119,7 +151,6 @@ impl Engine {
     }
 
     /// Where a read ends up that writers disturbed again and again.
-    #[cold]
     fn read_locked<T>(
         &self,
         hash: Hash,
@@ -145,7 +176,6 @@ impl Engine {
     /// for each slot of the probe with the tag: look at its record
     /// none: a miss, if depth, directory word and page version are still the same
     /// ```
-    #[inline]
     fn glance<T>(
         &self,
         hash: Hash,
@@ -181,7 +211,7 @@ impl Engine {
     }
 
     /// Looks at the record that a slot names, and validates what it saw, whatever it was.
-    #[inline]
+    #[inline(always)]
     fn look<T>(
         &self,
         word: usize,
@@ -190,22 +220,24 @@ impl Engine {
         moment: &Moment<'_>,
         read: &mut impl FnMut(Entry<'_>) -> T,
     ) -> Look<T> {
+        let (log, pages) = (self.log.view(), self.index.pages.view());
+        let segment_shift = self.geometry.segment_shift;
         let start = slot.address();
-        let segment = self.geometry.segment_of(start);
+        let segment = start >> segment_shift;
         let generation = self.segments.generation(segment);
         // The slot still names the segment in a generation at least as new as the one just read: a segment's slots
         // are replaced before its generation ends, and this load comes after the acquire load above.
-        if self.index.pages.word(word).load(Ordering::Acquire) != slot.0 {
+        if pages.word(word).load(Ordering::Acquire) != slot.0 {
             return Look::Again;
         }
-        // Pairs with the release store of the even version in `Writer::overwrite`.
-        let version = self.log.word(Record::version_word(start)).load(Ordering::Acquire);
+        // Pairs with the release store of the even version in `Record::overwrite`.
+        let version = log.word(Record::version_word(start)).load(Ordering::Acquire);
         if version % 2 == 1 {
             return Look::Again;
         }
-        let record = Record::at(&self.log, start);
-        let offset = start & (self.geometry.segment_words() - 1);
-        if offset + record.header.words() > self.geometry.segment_words() {
+        let record = Record::at(log, start);
+        // A header that is being overwritten may promise more than the segment holds.
+        if (start + record.header.words() - 1) >> segment_shift != segment {
             return Look::Again;
         }
         let seen = if record.key_is(key) {
@@ -214,7 +246,7 @@ impl Engine {
                 let byte = record.value_byte();
                 let len = record.header.value_len();
                 read(Entry {
-                    value: Value(Source::Log { log: &self.log, byte, len }),
+                    value: Value(Source::Log { log, byte, len }),
                     version: Version(version),
                     expiry,
                     place: Some((segment, byte)),
@@ -227,7 +259,7 @@ impl Engine {
         // read that they wrote, version or generation differ.
         fence(Ordering::Acquire);
         let whole = self.segments.generation(segment) == generation
-            && self.log.load(Record::version_word(start)) == version;
+            && log.load(Record::version_word(start)) == version;
         if whole { seen } else { Look::Again }
     }
 
@@ -290,9 +322,9 @@ impl Engine {
     /// Asks for the record of the first slot with the tag in the home bucket.
     #[inline]
     pub(crate) fn prefetch_record(&self, page: usize, hash: Hash) {
-        if let Some(slot) = self.index.first_in_bucket(page, hash) {
-            self.log.prefetch(slot.address());
-            self.log.prefetch(slot.address() + 8);
+        if let Some((_, slot)) = self.index.first_in_bucket(page, hash) {
+            self.log.view().prefetch(slot.address());
+            self.log.view().prefetch(slot.address() + 8);
         }
     }
 }

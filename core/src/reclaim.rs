@@ -220,7 +220,7 @@ impl Writer<'_> {
         let mut count = 0;
         let mut key = Vec::new();
         while count < STEP_RECORDS && next < end {
-            let record = Record::at(&engine.log, next);
+            let record = Record::at(engine.log.view(), next);
             if !record.header.is_value() {
                 return Err(Error::Corrupt {
                     what: "segment holds no record",

@@ -4,6 +4,7 @@
 //! does not say otherwise. A copy that loses a race is then garbage, which the reader protocol throws away, and not
 //! undefined behaviour. Bytes are packed little-endian, so that a file means the same on every machine.
 
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use crate::error::Result;
@@ -22,6 +23,15 @@ pub(crate) struct Region {
     storage: Box<dyn Storage>,
 }
 
+/// The words of a region, to be kept in registers: after an acquire load the compiler reads whatever lies behind a
+/// reference again, and a get has six of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    base: *const AtomicU64,
+    mask: usize,
+    region: PhantomData<&'a Region>,
+}
+
 // SAFETY: `base` points into `storage`, which is Send, never moves its words and lives as long as the region.
 unsafe impl Send for Region {}
 // SAFETY: the words are atomics, and everything else is constant after construction.
@@ -34,13 +44,25 @@ impl Region {
         Ok(Region { base: storage.base(), mask: storage.words() - 1, storage })
     }
 
+    #[inline]
+    pub(crate) fn view(&self) -> View<'_> {
+        View { base: self.base, mask: self.mask, region: PhantomData }
+    }
+
+    pub(crate) fn decommit(&self, first: usize, words: usize) {
+        assert!(first + words <= self.mask + 1, "range lies behind the region");
+        self.storage.decommit(first, words);
+    }
+}
+
+impl<'a> View<'a> {
     /// The word at `index`, modulo the size of the region.
     #[inline]
-    pub(crate) fn word(&self, index: usize) -> &AtomicU64 {
+    pub(crate) fn word(self, index: usize) -> &'a AtomicU64 {
         debug_assert!(index <= self.mask, "word {index} lies behind the region");
         // SAFETY: the masked index lies within the `mask + 1` words of the storage.
         let word = unsafe { self.base.add(index & self.mask) };
-        // SAFETY: the storage lives as long as `self` and its words are initialised.
+        // SAFETY: the storage lives as long as the region and its words are initialised.
         unsafe { &*word }
     }
 
@@ -49,28 +71,28 @@ impl Region {
     /// # Panics
     /// If it reaches behind the region.
     #[inline]
-    pub(crate) fn words(&self, first: usize, count: usize) -> &[AtomicU64] {
+    pub(crate) fn words(self, first: usize, count: usize) -> &'a [AtomicU64] {
         let words = self.mask + 1;
         assert!(count <= words && first <= words - count, "words lie behind the region");
         // SAFETY: `first` is at most the number of words of the storage.
         let start = unsafe { self.base.add(first) };
-        // SAFETY: the run was checked to lie in the storage, which lives as long as `self`; its words are initialised.
+        // SAFETY: the run was checked to lie in the storage, which lives as long as the region; its words are initialised.
         unsafe { std::slice::from_raw_parts(start, count) }
     }
 
     #[inline]
-    pub(crate) fn load(&self, index: usize) -> u64 {
+    pub(crate) fn load(self, index: usize) -> u64 {
         self.word(index).load(Relaxed)
     }
 
     #[inline]
-    pub(crate) fn store(&self, index: usize, value: u64) {
+    pub(crate) fn store(self, index: usize, value: u64) {
         self.word(index).store(value, Relaxed);
     }
 
     /// Asks for the cache line of a word.
     #[inline]
-    pub(crate) fn prefetch(&self, index: usize) {
+    pub(crate) fn prefetch(self, index: usize) {
         #[cfg(all(target_arch = "x86_64", not(loom)))]
         {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -82,14 +104,9 @@ impl Region {
         let _ = index;
     }
 
-    pub(crate) fn decommit(&self, first: usize, words: usize) {
-        assert!(first + words <= self.mask + 1, "range lies behind the region");
-        self.storage.decommit(first, words);
-    }
-
     /// Whether the bytes from the start of word `first` are these.
     #[inline]
-    pub(crate) fn equals(&self, first: usize, bytes: &[u8]) -> bool {
+    pub(crate) fn equals(self, first: usize, bytes: &[u8]) -> bool {
         let words = self.words(first, bytes.len().div_ceil(WORD));
         let (chunks, tail) = bytes.as_chunks::<WORD>();
         let whole =
@@ -103,7 +120,7 @@ impl Region {
 
     /// Copies bytes out, from the byte `byte` of the region on.
     #[inline]
-    pub(crate) fn copy_out(&self, byte: usize, out: &mut [MaybeUninit<u8>]) {
+    pub(crate) fn copy_out(self, byte: usize, out: &mut [MaybeUninit<u8>]) {
         let (first, skip) = (byte / WORD, byte % WORD);
         // Exactly the words that hold the bytes: the next one may lie behind the record.
         let words = self.words(first, (skip + out.len()).div_ceil(WORD));
@@ -133,7 +150,7 @@ impl Region {
     /// Packs two runs of bytes, one behind the other, from the start of word `first` on. The rest of the last word
     /// becomes zero.
     #[inline]
-    pub(crate) fn write_pair(&self, first: usize, a: &[u8], b: &[u8]) {
+    pub(crate) fn write_pair(self, first: usize, a: &[u8], b: &[u8]) {
         let words = self.words(first, (a.len() + b.len()).div_ceil(WORD));
         let (a_chunks, a_tail) = a.as_chunks::<WORD>();
         let (b_chunks, b_tail) = b.as_chunks::<WORD>();
@@ -166,7 +183,7 @@ impl Region {
     }
 
     /// Copies words within the region; the ranges do not overlap.
-    pub(crate) fn copy_words(&self, from: usize, to: usize, words: usize) {
+    pub(crate) fn copy_words(self, from: usize, to: usize, words: usize) {
         for (from, to) in self.words(from, words).iter().zip(self.words(to, words)) {
             put(to, get(from));
         }
@@ -176,12 +193,12 @@ impl Region {
     ///
     /// # Safety
     /// No word that they touch is stored to while the slice lives, and what was stored before happens before this call.
-    pub(crate) unsafe fn bytes(&self, start: usize, len: usize) -> &[u8] {
+    pub(crate) unsafe fn bytes(self, start: usize, len: usize) -> &'a [u8] {
         assert!(start + len <= (self.mask + 1) * WORD, "range lies behind the region");
         let first: *const u8 = self.base.cast();
         // SAFETY: the range was checked above to lie in the storage.
         let start = unsafe { first.add(start) };
-        // SAFETY: the bytes are initialised memory of the storage, which lives as long as `self`; that nobody writes
+        // SAFETY: the bytes are initialised memory of the storage, which lives as long as the region; that nobody writes
         // them is the caller's promise.
         unsafe { std::slice::from_raw_parts(start, len) }
     }
@@ -223,6 +240,7 @@ mod tests {
     #[test]
     fn pairs_of_every_length_come_back() {
         let region = Region::anonymous(64, false).unwrap();
+        let region = region.view();
         for a_len in 0..40_u8 {
             for b_len in 0..40_u8 {
                 let a: Vec<u8> = (1..=a_len).collect();
@@ -247,6 +265,7 @@ mod tests {
     #[test]
     fn unequal_bytes_differ_wherever_they_do() {
         let region = Region::anonymous(8, false).unwrap();
+        let region = region.view();
         let key: Vec<u8> = (0..21).collect();
         region.write_pair(0, &key, b"value");
         for i in 0..key.len() {

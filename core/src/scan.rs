@@ -191,10 +191,10 @@ impl Engine {
         let start = slot.address();
         let segment = self.geometry.segment_of(start);
         let generation = self.segments.generation(segment);
-        if self.index.pages.word(word).load(Ordering::Acquire) != slot.0 {
+        if self.index.pages.view().word(word).load(Ordering::Acquire) != slot.0 {
             return false;
         }
-        let record = Record::at(&self.log, start);
+        let record = Record::at(self.log.view(), start);
         let offset = start & (self.geometry.segment_words() - 1);
         if offset + record.header.words() > self.geometry.segment_words() {
             return false;

@@ -146,7 +146,7 @@ impl<'a> Writer<'a> {
         let head = directory.page(index, directory.depth(), hash);
         let engine = self.engine;
         index.probe(head, hash, |word, slot| {
-            let record = Record::at(&engine.log, slot.address());
+            let record = Record::at(engine.log.view(), slot.address());
             let place = Place::of_entry(head, word);
             if is(&record) { Break(Located { place, record }) } else { Continue(()) }
         })
@@ -177,7 +177,7 @@ impl<'a> Writer<'a> {
         };
         let start = self.reserve(header.extent(), Purpose::Fresh).ok_or(NeedRoom)?;
         let version = self.next_version();
-        let record = Record { log: &self.engine.log, start, header };
+        let record = Record { log: self.engine.log.view(), start, header };
         record.write(version.get(), entry.expiry, entry.key, entry.value);
         self.publish(found, place, hash, record, moment);
         Ok(version)
@@ -282,7 +282,7 @@ impl<'a> Writer<'a> {
         let header = record.header.overwritten(entry.value.len())?;
         let engine = self.engine;
         let segment = engine.geometry.segment_of(record.start);
-        let version_word = engine.log.word(Record::version_word(record.start));
+        let version_word = engine.log.view().word(Record::version_word(record.start));
         let old_version = version_word.load(Ordering::Relaxed);
         version_word.store(old_version + 1, Ordering::Relaxed);
         // Pairs with the fence in `Segments::pin`: either the pinning reader sees the odd version and lets go, or its
@@ -355,8 +355,8 @@ impl<'a> Writer<'a> {
         // sees the generation that ended before.
         fence(Ordering::Release);
         let first = segment << engine.geometry.segment_shift;
-        engine.log.store(first, lease);
-        engine.log.store(first + 1, self.state.number as u64);
+        engine.log.view().store(first, lease);
+        engine.log.view().store(first + 1, self.state.number as u64);
         engine.segments.account(segment).open();
         add(&self.stripe.counters.used_words, SEGMENT_HEADER_WORDS as u64);
         let end = first + engine.geometry.segment_words();
@@ -415,7 +415,7 @@ impl<'a> Writer<'a> {
         let mut key = Vec::new();
         let mut hash_of = |slot: Slot| {
             key.clear();
-            Record::at(&engine.log, slot.address()).copy_key(&mut key);
+            Record::at(engine.log.view(), slot.address()).copy_key(&mut key);
             engine.hasher.hash(&key)
         };
         let entries = self.stripe.directory.validate(&engine.index, &mut hash_of)?;
@@ -425,7 +425,7 @@ impl<'a> Writer<'a> {
         let mut live = std::collections::HashMap::new();
         for page in self.stripe.directory.pages(&engine.index) {
             for (_, slot) in engine.index.entries(page) {
-                let record = Record::at(&engine.log, slot.address());
+                let record = Record::at(engine.log.view(), slot.address());
                 if !record.header.is_value() || record.version() % 2 == 1 {
                     return Err(format!("I6: slot names no record at word {}", slot.address()));
                 }
@@ -467,11 +467,11 @@ impl Engine {
         let mut key = Vec::new();
         for i in 0..entries.len() {
             if let Some((ahead, _)) = entries.get(i + AHEAD) {
-                self.log.prefetch(ahead.address());
+                self.log.view().prefetch(ahead.address());
             }
             let (slot, hash) = &mut entries[i];
             key.clear();
-            Record::at(&self.log, slot.address()).copy_key(&mut key);
+            Record::at(self.log.view(), slot.address()).copy_key(&mut key);
             *hash = self.hasher.hash(&key);
         }
     }

@@ -51,7 +51,7 @@ impl Directory {
     /// The directory of stripe `stripe`, naming one page.
     pub(crate) fn new(index: &Index, stripe: usize, page: usize) -> Directory {
         let first = stripe << index.depth_max;
-        index.directories.store(first, page as u64);
+        index.directories.view().store(first, page as u64);
         index.wipe(page, 0);
         Directory { first, depth: AtomicU64::new(0) }
     }
@@ -73,7 +73,7 @@ impl Directory {
     pub(crate) fn page_at(&self, index: &Index, depth: u32, bits: u64) -> usize {
         let word = self.first + (bits & ((1 << depth) - 1)) as usize;
         // Pairs with the release stores in `redirect`.
-        index.directories.word(word).load(Ordering::Acquire) as usize
+        index.directories.view().word(word).load(Ordering::Acquire) as usize
     }
 
     /// The local depth of a page: how many directory bits its keys share.
@@ -84,7 +84,7 @@ impl Directory {
     /// Every page once, by one of its directory words.
     pub(crate) fn pages(&self, index: &Index) -> impl Iterator<Item = usize> {
         (0..1_usize << self.depth()).filter_map(move |i| {
-            let page = index.directories.load(self.first + i) as usize;
+            let page = index.directories.view().load(self.first + i) as usize;
             (i >> index.info(page).depth() == 0).then_some(page)
         })
     }
@@ -164,7 +164,7 @@ impl Directory {
             return;
         }
         let buddy_bits = hash.directory(depth) ^ 1 << (depth - 1);
-        let buddy = index.directories.load(self.first + buddy_bits as usize) as usize;
+        let buddy = index.directories.view().load(self.first + buddy_bits as usize) as usize;
         if index.info(buddy).depth() != depth || index.count(page) + index.count(buddy) > MERGED {
             return;
         }
@@ -210,8 +210,8 @@ impl Directory {
         }
         let half = 1 << depth;
         for i in 0..half {
-            let page = index.directories.load(self.first + i);
-            index.directories.store(self.first + half + i, page);
+            let page = index.directories.view().load(self.first + i);
+            index.directories.view().store(self.first + half + i, page);
         }
         // Pairs with the acquire load in `depth`.
         self.depth.store(u64::from(depth) + 1, Ordering::Release);
@@ -222,7 +222,7 @@ impl Directory {
     fn redirect(&self, index: &Index, bits: u64, depth: u32, page: usize) {
         for i in (bits as usize..1 << self.depth()).step_by(1 << depth) {
             // Pairs with the acquire load in `page`: whoever sees the new page sees its slots.
-            index.directories.word(self.first + i).store(page as u64, Ordering::Release);
+            index.directories.view().word(self.first + i).store(page as u64, Ordering::Release);
         }
     }
 
@@ -234,13 +234,13 @@ impl Directory {
     ) -> Result<usize, String> {
         let mut entries = 0;
         for i in 0..1_usize << self.depth() {
-            let page = index.directories.load(self.first + i) as usize;
+            let page = index.directories.view().load(self.first + i) as usize;
             let local = index.info(page).depth();
             if local > self.depth() {
                 return Err(format!("I4: page {page} is deeper than its directory"));
             }
             let own = i & ((1 << local) - 1);
-            if index.directories.load(self.first + own) as usize != page {
+            if index.directories.view().load(self.first + own) as usize != page {
                 return Err(format!("I4: directory words {i} and {own} name different pages"));
             }
             if own != i {

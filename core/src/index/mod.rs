@@ -6,6 +6,7 @@
 
 mod directory;
 mod page;
+mod tags;
 
 use crate::error::Result;
 use crate::geometry::Geometry;
@@ -74,33 +75,35 @@ impl Index {
     /// Version of a page: odd while its slots move.
     #[inline]
     pub(crate) fn version(&self, page: usize) -> &AtomicU64 {
-        self.table.word(page * PAGE_TABLE_WORDS)
+        self.table.view().word(page * PAGE_TABLE_WORDS)
     }
 
     /// The slot at a word of the page region.
     #[inline]
     pub(crate) fn slot(&self, word: usize) -> Slot {
-        Slot(self.pages.load(word))
+        Slot(self.pages.view().load(word))
     }
 
     /// Publishes a slot. Release: whoever sees it sees the record that was written before.
     #[inline]
     pub(crate) fn publish(&self, word: usize, slot: Slot) {
-        self.pages.word(word).store(slot.0, Ordering::Release);
+        self.pages.view().word(word).store(slot.0, Ordering::Release);
     }
 
-    /// The first slot with the hash's tag in its home bucket.
+    /// The first slot with the hash's tag in its home bucket, with its word.
     #[inline]
-    pub(crate) fn first_in_bucket(&self, page: usize, hash: Hash) -> Option<Slot> {
-        let slots = self.bucket(page * PAGE_WORDS + hash.bucket() * SLOTS_PER_BUCKET);
-        let slot = slots.get(page::matches(&slots, hash.tag()).trailing_zeros() as usize)?;
-        (*slot != Slot::EMPTY).then_some(*slot)
+    pub(crate) fn first_in_bucket(&self, page: usize, hash: Hash) -> Option<(usize, Slot)> {
+        let first = page * PAGE_WORDS + hash.bucket() * SLOTS_PER_BUCKET;
+        let matches = self.matches(first, hash.tag());
+        let word = first + matches.trailing_zeros() as usize % SLOTS_PER_BUCKET;
+        let slot = self.slot(word);
+        (matches != 0 && slot.tag() == hash.tag() && slot != Slot::EMPTY).then_some((word, slot))
     }
 
     /// Asks for what a lookup reads first: the bucket and the row of the page table.
     #[inline]
     pub(crate) fn prefetch(&self, page: usize, bucket: usize) {
-        self.pages.prefetch(page * PAGE_WORDS + bucket * SLOTS_PER_BUCKET);
-        self.table.prefetch(page * PAGE_TABLE_WORDS);
+        self.pages.view().prefetch(page * PAGE_WORDS + bucket * SLOTS_PER_BUCKET);
+        self.table.view().prefetch(page * PAGE_TABLE_WORDS);
     }
 }

@@ -13,9 +13,8 @@
 
 use std::ops::ControlFlow;
 
-use super::{
-    BUCKETS_PER_PAGE, Index, PAGE_TABLE_WORDS, PAGE_WORDS, SLOTS_PER_BUCKET, Slot, TAG_SHIFT,
-};
+use super::tags::equal_tags;
+use super::{BUCKETS_PER_PAGE, Index, PAGE_TABLE_WORDS, PAGE_WORDS, SLOTS_PER_BUCKET, Slot};
 use crate::hash::Hash;
 use crate::sync::Ordering;
 
@@ -101,13 +100,14 @@ impl Index {
             let mut bucket = hash.bucket();
             loop {
                 let first = page * PAGE_WORDS + bucket * SLOTS_PER_BUCKET;
-                let slots = self.bucket(first);
-                let mut matches = matches(&slots, tag);
+                let mut matches = self.matches(first, tag);
                 while matches != 0 {
-                    let i = matches.trailing_zeros() as usize;
+                    let word = first + matches.trailing_zeros() as usize;
                     matches &= matches - 1;
-                    if slots[i] != Slot::EMPTY
-                        && let ControlFlow::Break(found) = visit(first + i, slots[i])
+                    let slot = self.slot(word);
+                    if slot.tag() == tag
+                        && slot != Slot::EMPTY
+                        && let ControlFlow::Break(found) = visit(word, slot)
                     {
                         return Some(found);
                     }
@@ -124,35 +124,42 @@ impl Index {
         }
     }
 
-    /// The eight slots of a bucket, each loaded once: a load of all of them at once is not atomic for Rust.
+    /// Which slots of a bucket have a tag, a bit each; empty slots have tag 0.
     #[inline]
-    pub(super) fn bucket(&self, first: usize) -> [Slot; SLOTS_PER_BUCKET] {
-        let words = self.pages.words(first, SLOTS_PER_BUCKET);
-        std::array::from_fn(|i| Slot(words[i].load(Ordering::Relaxed)))
+    pub(super) fn matches(&self, first: usize, tag: u64) -> u32 {
+        let words = self.pages.view().words(first, SLOTS_PER_BUCKET);
+        // Eight loads, since one of all of them is not atomic for Rust.
+        let slots = std::array::from_fn(|i| words[i].load(Ordering::Relaxed));
+        equal_tags(slots, tag)
     }
 
     #[inline]
     pub(super) fn info(&self, page: usize) -> Info {
         // Acquire: pairs with the release store in `set_info`, so that a page that is linked reads as it was prepared.
-        Info(self.table.word(page * PAGE_TABLE_WORDS + INFO_WORD).load(Ordering::Acquire))
+        Info(self.table.view().word(page * PAGE_TABLE_WORDS + INFO_WORD).load(Ordering::Acquire))
     }
 
     pub(super) fn set_info(&self, page: usize, info: Info) {
-        self.table.word(page * PAGE_TABLE_WORDS + INFO_WORD).store(info.0, Ordering::Release);
+        self.table
+            .view()
+            .word(page * PAGE_TABLE_WORDS + INFO_WORD)
+            .store(info.0, Ordering::Release);
     }
 
     /// Number of entries, 15 meaning 15 or more, that probed past a bucket.
     #[inline]
     fn spilled(&self, page: usize, bucket: usize) -> u64 {
         let (word, shift) = spill_field(page, bucket);
-        self.table.load(word) >> shift & SPILL_MAX
+        self.table.view().load(word) >> shift & SPILL_MAX
     }
 
     fn add_spilled(&self, page: usize, bucket: usize, change: i64) {
         let (word, shift) = spill_field(page, bucket);
         if self.spilled(page, bucket) != SPILL_MAX {
             // Only the holder of the stripe's lock writes; the field neither borrows nor carries.
-            self.table.store(word, self.table.load(word).wrapping_add_signed(change << shift));
+            self.table
+                .view()
+                .store(word, self.table.view().load(word).wrapping_add_signed(change << shift));
         }
     }
 
@@ -241,7 +248,7 @@ impl Index {
             self.publish(word, Slot::EMPTY);
         }
         for i in 0..BUCKETS_PER_PAGE.div_ceil(BUCKETS_PER_SPILL_WORD) {
-            self.table.store(page * PAGE_TABLE_WORDS + SPILL_WORD + i, 0);
+            self.table.view().store(page * PAGE_TABLE_WORDS + SPILL_WORD + i, 0);
         }
         self.set_info(page, Info::new(depth));
     }
@@ -294,18 +301,6 @@ impl Index {
         }
         Ok(())
     }
-}
-
-/// Which slots have a tag, a bit each. Without a branch a slot: where the match lies is random, and each wrong guess
-/// costs as much as the whole bucket. Empty slots have tag 0.
-#[inline]
-pub(super) fn matches(slots: &[Slot; SLOTS_PER_BUCKET], tag: u64) -> u32 {
-    let pattern = tag << TAG_SHIFT;
-    // A comparison and an addition with carry: three instructions a slot.
-    slots
-        .iter()
-        .rev()
-        .fold(0, |mask, slot| mask + mask + u32::from((slot.0 ^ pattern) < 1 << TAG_SHIFT))
 }
 
 fn spill_field(page: usize, bucket: usize) -> (usize, u32) {

@@ -10,7 +10,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::region::{Region, WORD};
+use crate::region::{View, WORD};
 use crate::sync::Ordering::{Relaxed, Release};
 
 /// Longest key in bytes.
@@ -59,7 +59,7 @@ impl Header {
 
     /// Reads the header of the record at word `start`.
     #[inline]
-    pub(crate) fn load(log: &Region, start: usize) -> Self {
+    pub(crate) fn load(log: View<'_>, start: usize) -> Self {
         Header(log.load(start))
     }
 
@@ -124,14 +124,14 @@ const SMALL_SLACK: usize = 4;
 /// A record at its place in the log. The reads make sense only if the reader protocol says so.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
-    pub(crate) log: &'a Region,
+    pub(crate) log: View<'a>,
     /// Index of word 0.
     pub(crate) start: usize,
     pub(crate) header: Header,
 }
 
 impl<'a> Record<'a> {
-    pub(crate) fn at(log: &'a Region, start: usize) -> Self {
+    pub(crate) fn at(log: View<'a>, start: usize) -> Self {
         Record { log, start, header: Header::load(log, start) }
     }
 
@@ -231,8 +231,8 @@ impl<'a> Record<'a> {
 }
 
 /// Appends `len` bytes of the region to a vector.
-#[inline]
-pub(crate) fn copy_to_vec(log: &Region, byte: usize, len: usize, out: &mut Vec<u8>) {
+#[inline(always)]
+pub(crate) fn copy_to_vec(log: View<'_>, byte: usize, len: usize, out: &mut Vec<u8>) {
     out.reserve(len);
     let spare = &mut out.spare_capacity_mut()[..len];
     log.copy_out(byte, spare);
@@ -243,7 +243,7 @@ pub(crate) fn copy_to_vec(log: &Region, byte: usize, len: usize, out: &mut Vec<u
 
 /// The same for a slice.
 #[inline]
-pub(crate) fn copy_to_slice(log: &Region, byte: usize, out: &mut [u8]) {
+pub(crate) fn copy_to_slice(log: View<'_>, byte: usize, out: &mut [u8]) {
     let len = out.len();
     let start: *mut MaybeUninit<u8> = out.as_mut_ptr().cast();
     // SAFETY: the same bytes; `copy_out` only writes initialised ones.
