@@ -82,7 +82,7 @@ impl Geometry {
             reserve: stripes + 1,
             pages,
             depth_max: depth.min(MAX_DEPTH),
-            pinned_max: (segments as u64 / 64).max(1),
+            pinned_max: (segments as u64 / 32).max(1),
             commit_bytes: if huge { HUGE_PAGE_BYTES.max(segment_len) } else { segment_len },
             huge,
         })
@@ -107,9 +107,9 @@ impl Geometry {
         (self.segment_bytes() / VALUES_PER_SEGMENT).min(MAX_VALUE_LEN)
     }
 
-    /// Longest key in bytes: with the longest value it takes at most half of a segment.
+    /// Longest key in bytes: it fits a segment together with the longest value.
     pub(crate) fn max_key_len(&self) -> usize {
-        (self.segment_bytes() / 4).min(MAX_KEY_LEN)
+        (self.segment_bytes() / 2).min(MAX_KEY_LEN)
     }
 }
 
@@ -142,13 +142,10 @@ mod tests {
             let open = 2 * geometry.stripes + geometry.reserve;
             assert!(open * 16 <= geometry.segments, "2^{shift} bytes: {geometry:?}");
             assert!(geometry.segments as u64 <= MAX_SEGMENTS);
-            assert!(
-                geometry.max_key_len() + geometry.max_value_len() < geometry.segment_bytes() / 2
-            );
-            if shift >= 26 {
-                assert!(geometry.max_value_len() >= 64 << 10);
-                assert_eq!(geometry.max_key_len(), MAX_KEY_LEN);
-            }
+            let largest = 200 + geometry.max_key_len() + geometry.max_value_len();
+            assert!(largest < geometry.segment_bytes());
+            assert!(shift < 26 || geometry.max_value_len() >= 64 << 10);
+            assert!(shift < 24 || geometry.max_key_len() == MAX_KEY_LEN);
         }
         assert_eq!(Geometry::new(&Options::memory(1 << 20)).unwrap().stripes, 1);
     }

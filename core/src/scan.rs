@@ -44,30 +44,25 @@ impl Cursor {
         self.pending.last().map(|(position, _)| *position).or(self.next_page)
     }
 
-    /// The budgeted step: looks at about `budget` entries, one page (about 450) at the least, and answers those among
-    /// them that match; `None` at the end of the scan.
+    /// The budgeted step: answers at most `budget` entries, and looks at about as many, one page (about 450) at the
+    /// least. An empty answer means that none of those matched; `None`, that the scan is at its end.
     ///
     /// # Errors
     /// [`Error::Forked`](crate::Error::Forked) in a child process.
     pub fn next_batch(&mut self, budget: usize) -> Result<Option<Vec<KeyValue>>> {
         let mut batch = Vec::new();
         let mut looked = 0;
-        while looked < budget.max(1) {
-            while let Some(entry) = self.next_pending()? {
+        while batch.len() < budget.max(1) {
+            if let Some(entry) = self.next_pending()? {
                 batch.push(entry);
-                if batch.len() >= budget.max(1) {
-                    return Ok(Some(batch));
-                }
+                continue;
             }
             match self.next_page {
+                Some(position) if looked < budget.max(1) => looked += self.load_page(position)?,
+                Some(_) => break,
                 None if batch.is_empty() => return Ok(None),
                 None => break,
-                Some(position) => looked += self.load_page(position)?.max(1),
             }
-        }
-        // What has been looked at is handed out, so that a batch never ends between a look and its result.
-        while let Some(entry) = self.next_pending()? {
-            batch.push(entry);
         }
         Ok(Some(batch))
     }

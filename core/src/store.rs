@@ -364,6 +364,14 @@ impl Store {
         Cursor::new(Arc::clone(&self.engine), prefix.as_ref(), position)
     }
 
+    /// Whether the store may be used in this process. Costs one load; the numbers below, which cannot fail, do not ask.
+    ///
+    /// # Errors
+    /// [`Error::Forked`].
+    pub fn check(&self) -> Result<()> {
+        self.engine.birthplace.check()
+    }
+
     /// Number of entries, expired ones included until they are noticed.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -388,13 +396,13 @@ impl Store {
         self.engine.geometry.max_bytes
     }
 
-    /// Longest key in bytes: 65,535, or a quarter of a segment in a small store.
+    /// Longest key in bytes: 65,535, or half a segment in a store of less than 16 MiB.
     #[must_use]
     pub fn max_key_len(&self) -> usize {
         self.engine.geometry.max_key_len()
     }
 
-    /// Longest value in bytes: an eighth of a segment.
+    /// Longest value in bytes: an eighth of a segment, which is 64 KiB in a store of 64 MiB.
     #[must_use]
     pub fn max_value_len(&self) -> usize {
         self.engine.geometry.max_value_len()

@@ -1,0 +1,110 @@
+//! Numbers about a store.
+
+use std::mem::offset_of;
+
+use crate::boundary;
+use crate::status::{NYALA_OK, nyala_status};
+use crate::store::{self, nyala_store};
+use crate::versioned::{self, Versioned};
+
+/// What nyala_stats gives: a picture at one moment. Writers go on while it is taken, so that sums may be off by what
+/// they did. Prepare it with nyala_statistics_init. Later versions append fields.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct nyala_statistics {
+    /// sizeof(nyala_statistics), set by nyala_statistics_init.
+    pub struct_size: usize,
+    /// Entries, expired ones included until they are noticed.
+    pub entries: u64,
+    /// The cap in bytes: used_bytes never passes it.
+    pub max_bytes: u64,
+    /// Committed bytes: entries, index, metadata, slack, and what pins hold back.
+    pub used_bytes: u64,
+    /// Bytes that live entries occupy, headers included.
+    pub live_bytes: u64,
+    /// Bytes that dead entries, shrunk values' remains and tails occupy until they are reclaimed.
+    pub dead_bytes: u64,
+    /// Committed bytes of the index.
+    pub index_bytes: u64,
+    /// Size of one segment in bytes.
+    pub segment_bytes: u64,
+    /// Segments that hold entries.
+    pub segments_leased: u64,
+    /// Committed segments that are free for the next use.
+    pub segments_free: u64,
+    /// Freed segments that wait for a pin to be dropped.
+    pub segments_limbo: u64,
+    /// Segments that a pin holds in place.
+    pub segments_pinned: u64,
+    /// Locks, each with its part of the index.
+    pub stripes: u64,
+    /// Index pages in use.
+    pub index_pages: u64,
+    /// Entries that reclaim has moved since the store was opened.
+    pub records_moved: u64,
+    /// Bytes that reclaim has moved since the store was opened.
+    pub bytes_moved: u64,
+    /// Entries whose expiry was noticed since the store was opened.
+    pub expired: u64,
+}
+
+// SAFETY: repr(C), the size first; integers only.
+unsafe impl Versioned for nyala_statistics {
+    const NAME: &'static str = "nyala_statistics";
+    const FIRST_SIZE: usize = offset_of!(nyala_statistics, expired) + size_of::<u64>();
+}
+
+/// Sets every number to 0 and struct_size to its argument, which is sizeof(nyala_statistics) as the program was
+/// compiled.
+///
+/// Errors: NYALA_ERR_INVALID_ARGUMENT (stats NULL; struct_size below the first version's or above 4,096 bytes).
+/// Threads: any. Cost: nanoseconds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nyala_statistics_init(
+    stats: *mut nyala_statistics,
+    struct_size: usize,
+) -> nyala_status {
+    boundary::call(|| {
+        // SAFETY: the caller's struct has `struct_size` bytes.
+        unsafe { versioned::init(stats, struct_size, "stats") }?;
+        Ok(NYALA_OK)
+    })
+}
+
+/// Fills *stats, at most struct_size bytes of it; numbers that this library does not know stay 0.
+///
+/// Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL; struct_size outside its range), NYALA_ERR_UNSUPPORTED (non-zero bytes
+/// behind the numbers this library knows). Threads: any. Cost: microseconds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nyala_stats(
+    store: *mut nyala_store,
+    stats: *mut nyala_statistics,
+) -> nyala_status {
+    boundary::call(|| {
+        // SAFETY: the caller's handle.
+        let store = unsafe { store::of(store) }?;
+        let now = store.stats();
+        let answer = nyala_statistics {
+            struct_size: 0,
+            entries: now.entries,
+            max_bytes: now.max_bytes,
+            used_bytes: now.used_bytes,
+            live_bytes: now.live_bytes,
+            dead_bytes: now.dead_bytes,
+            index_bytes: now.index_bytes,
+            segment_bytes: now.segment_bytes,
+            segments_leased: now.segments_leased,
+            segments_free: now.segments_free,
+            segments_limbo: now.segments_limbo,
+            segments_pinned: now.segments_pinned,
+            stripes: now.stripes,
+            index_pages: now.index_pages,
+            records_moved: now.records_moved,
+            bytes_moved: now.bytes_moved,
+            expired: now.expired,
+        };
+        // SAFETY: the caller's struct.
+        unsafe { versioned::write(stats, &answer, "stats") }?;
+        Ok(NYALA_OK)
+    })
+}

@@ -1,0 +1,55 @@
+"""Nyala: an embeddable key-value store for bytes, at memory speed, under a hard cap on memory.
+
+>>> import nyala
+>>> store = nyala.Store(max_bytes=64 << 20)
+>>> store["greeting"] = b"hello"
+>>> store.get("greeting"), store.get("farewell")
+(b'hello', None)
+>>> store.increment("visits"), store.set("token", b"xyz", ttl=60.0)
+(1, True)
+>>> sorted(store)
+[b'greeting', b'token', b'visits']
+>>> store.close()
+"""
+
+from collections.abc import MutableMapping as _MutableMapping
+
+from ._errors import (
+    BusyError,
+    ClosedError,
+    CorruptError,
+    Error,
+    ForkedError,
+    FullError,
+    InvalidArgumentError,
+    NoMemoryError,
+    NotANumberError,
+    OverflowError,  # noqa: A004 (also the built-in one)
+    TooLargeError,
+)
+from ._native import MAX_MAX_BYTES, MIN_MAX_BYTES, Pin, Scan, Store, __version__
+from ._types import EntryInfo, Stats
+
+_MutableMapping.register(Store)
+
+__all__ = [
+    "MAX_MAX_BYTES",
+    "MIN_MAX_BYTES",
+    "BusyError",
+    "ClosedError",
+    "CorruptError",
+    "EntryInfo",
+    "Error",
+    "ForkedError",
+    "FullError",
+    "InvalidArgumentError",
+    "NoMemoryError",
+    "NotANumberError",
+    "OverflowError",
+    "Pin",
+    "Scan",
+    "Stats",
+    "Store",
+    "TooLargeError",
+    "__version__",
+]

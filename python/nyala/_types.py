@@ -1,0 +1,54 @@
+"""What Store.info and Store.stats answer."""
+
+from typing import NamedTuple
+
+
+class EntryInfo(NamedTuple):
+    """About one entry."""
+
+    version: int
+    """Identifies the write of the value."""
+    value_len: int
+    """Length of the value in bytes."""
+    ttl: float
+    """Seconds to live, infinity if the entry stays."""
+
+
+class Stats(NamedTuple):
+    """A picture of a store at one moment; writers go on while it is taken. All sizes are in bytes."""
+
+    entries: int
+    """Entries, expired ones included until they are noticed."""
+    max_bytes: int
+    """The cap: used_bytes never passes it."""
+    used_bytes: int
+    """Committed bytes: log, index, metadata, slack, pinned and limbo segments."""
+    live_bytes: int
+    """Bytes of the log that live records occupy, headers included."""
+    dead_bytes: int
+    """Bytes of leased segments that hold dead records, shrunk values' remains and tails."""
+    index_bytes: int
+    """Committed bytes of the index: pages, their versions and directories."""
+    segment_bytes: int
+    """Size of one segment in bytes."""
+    segments_leased: int
+    """Number of segments that hold records."""
+    segments_free: int
+    """Number of committed segments that are free for the next lease."""
+    segments_limbo: int
+    """Number of freed segments that wait for a pin to be dropped."""
+    segments_pinned: int
+    """Number of segments that a pin holds in place."""
+    stripes: int
+    """Number of locks, each with its part of the index."""
+    index_pages: int
+    """Number of index pages in use."""
+    records_moved: int
+    """Number of records that reclaim has moved since the store was opened."""
+    bytes_moved: int
+    """Bytes that reclaim has moved since the store was opened."""
+    expired: int
+    """Number of entries whose expiry reclaim or a write has noticed since the store was opened."""
+
+
+EntryInfo.__module__ = Stats.__module__ = "nyala"

@@ -1,0 +1,47 @@
+//! The core's errors as the exceptions that nyala/_errors.py defines.
+
+use pyo3::import_exception;
+use pyo3::prelude::*;
+
+import_exception!(nyala._errors, Error);
+import_exception!(nyala._errors, InvalidArgumentError);
+import_exception!(nyala._errors, TooLargeError);
+import_exception!(nyala._errors, FullError);
+import_exception!(nyala._errors, NotANumberError);
+import_exception!(nyala._errors, OverflowError);
+import_exception!(nyala._errors, BusyError);
+import_exception!(nyala._errors, ForkedError);
+import_exception!(nyala._errors, ClosedError);
+import_exception!(nyala._errors, NoMemoryError);
+import_exception!(nyala._errors, CorruptError);
+
+/// The exception for an error of the core. The text is the core's: it names values and limits, never keys or values.
+pub(crate) fn exception(error: &nyala::Error) -> PyErr {
+    use nyala::Error as E;
+    let text = error.to_string();
+    match error {
+        // The type says already that an argument is invalid.
+        E::InvalidArgument(what) => InvalidArgumentError::new_err(what.clone()),
+        E::KeyTooLarge { .. } | E::ValueTooLarge { .. } => TooLargeError::new_err(text),
+        E::Full { .. } => FullError::new_err(text),
+        E::NotANumber { .. } => NotANumberError::new_err(text),
+        E::Overflow { .. } => OverflowError::new_err(text),
+        E::Busy { .. } => BusyError::new_err(text),
+        E::Forked => ForkedError::new_err(text),
+        E::NoMemory { .. } => NoMemoryError::new_err(text),
+        E::Corrupt { .. } => CorruptError::new_err(text),
+        _ => Error::new_err(text),
+    }
+}
+
+/// `?` for results of the core.
+pub(crate) trait OrRaise<T> {
+    fn or_raise(self) -> PyResult<T>;
+}
+
+impl<T> OrRaise<T> for nyala::Result<T> {
+    #[inline]
+    fn or_raise(self) -> PyResult<T> {
+        self.map_err(|error| exception(&error))
+    }
+}

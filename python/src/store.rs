@@ -1,0 +1,778 @@
+//! The class `Store`: each method takes its arguments apart, enters the store, does one operation of the core and makes
+//! objects of the answer.
+//!
+//! Long because all methods of a Python class stand in one block, with the documentation that Python users read.
+
+use std::time::{Duration, Instant};
+
+use nyala::{Options, SetOptions, TimeToLive};
+use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::pyclass::CompareOp;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
+
+use crate::args::{self, Bytes, Given};
+use crate::batch;
+use crate::clock::InjectedClock;
+use crate::errors::{self, ClosedError, InvalidArgumentError, OrRaise};
+use crate::handle::{Handle, Inside};
+use crate::open::Open;
+use crate::pin::Pin;
+use crate::read::{self, LARGE, new_bytes};
+use crate::scan::{Gives, Scan};
+
+/// Longest that `maintain` works without a look for Ctrl-C.
+const MAINTAIN_STEP: Duration = Duration::from_millis(50);
+
+/// A key-value store in memory: a mutable mapping from bytes to bytes under a hard cap on memory.
+///
+/// `max_bytes` caps everything: keys, values, index and slack, in bytes. Nothing is evicted; when the store is full,
+/// writes raise FullError and change nothing. `clock` is for tests: a callable that answers seconds since the epoch,
+/// asked once for each operation; time never goes back, whatever it answers.
+///
+/// Keys are bytes-like objects of 1 to 65,535 bytes (fewer in a small store), or str, which stands for its UTF-8. Values are bytes-like objects
+/// and come back as bytes. Durations and moments are seconds, as float. A miss is None, or KeyError from ``[]``.
+///
+/// Every operation on one key is atomic, and safe under threads; there is no order between keys. After ``os.fork`` the
+/// child cannot use the store (ForkedError); open another one. A store cannot be pickled (TypeError): it is this
+/// process's memory.
+///
+/// >>> import nyala
+/// >>> with nyala.Store(max_bytes=64 << 20) as store:
+/// ...     store["greeting"] = b"hello"
+/// ...     store["greeting"], store.get("farewell"), len(store)
+/// (b'hello', None, 1)
+#[pyclass(frozen, mapping, subclass, weakref, module = "nyala")]
+pub(crate) struct Store {
+    open: Handle<Open>,
+    clock: Option<InjectedClock>,
+}
+
+impl Store {
+    /// Enters the store for one operation, at the time that an injected clock answers.
+    #[inline]
+    pub(crate) fn enter(&self, py: Python<'_>) -> PyResult<Inside<'_, Open>> {
+        if let Some(clock) = &self.clock {
+            clock.ask(py)?;
+        }
+        self.open.enter().ok_or_else(closed)
+    }
+
+    fn lookup<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let key = args::key(key)?;
+        let value = read::value(py, &*self.enter(py)?, key.as_ref())?;
+        Ok(value.map(|(value, _)| value))
+    }
+
+    fn scanning(
+        slf: &Bound<'_, Self>,
+        prefix: &[u8],
+        position: u64,
+        gives: Gives,
+    ) -> PyResult<Scan> {
+        let inside = slf.get().enter(slf.py())?;
+        let cursor =
+            if position == 0 { inside.scan(prefix) } else { inside.scan_from(prefix, position) };
+        Ok(Scan::new(slf.clone().unbind(), cursor.or_raise()?, gives))
+    }
+
+    fn store_many(&self, items: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let py = items.py();
+        let (count, failed) = batch::set(self, items)?;
+        let Some((first, error)) = failed.first() else {
+            return Ok(count);
+        };
+        let raised = errors::exception(error);
+        let text = format!(
+            "set_many: item {first} failed first; {} of {count} items were stored",
+            count - failed.len()
+        );
+        let outcomes = PyDict::new(py);
+        for (index, error) in &failed {
+            outcomes.set_item(index, errors::exception(error).into_value(py))?;
+        }
+        let value = raised.value(py);
+        value.setattr("failed", outcomes)?;
+        value.call_method1("add_note", (text,))?;
+        Err(raised)
+    }
+}
+
+#[cold]
+fn closed() -> PyErr {
+    ClosedError::new_err("store is closed")
+}
+
+/// Runs `work`, detached if it handles many bytes.
+#[inline]
+fn sized<T: Send>(py: Python<'_>, len: usize, work: impl FnOnce() -> T + Send) -> T {
+    if len >= LARGE { py.detach(work) } else { work() }
+}
+
+fn optional_bytes(py: Python<'_>, value: Option<Vec<u8>>) -> PyResult<Option<Bound<'_, PyBytes>>> {
+    value.map(|value| new_bytes(py, &value)).transpose()
+}
+
+/// Seconds left, infinity for an entry that stays.
+fn seconds_left(ttl: TimeToLive) -> f64 {
+    match ttl {
+        TimeToLive::Forever => f64::INFINITY,
+        TimeToLive::Remaining(left) => left.as_secs_f64(),
+    }
+}
+
+/// A class of the Python half.
+fn class<'py>(
+    cell: &'static PyOnceLock<Py<PyType>>,
+    py: Python<'py>,
+    module: &str,
+    name: &str,
+) -> PyResult<&'py Bound<'py, PyType>> {
+    cell.import(py, module, name)
+}
+
+#[pymethods]
+impl Store {
+    #[new]
+    #[pyo3(signature = (*, max_bytes, clock=None))]
+    fn new(
+        py: Python<'_>,
+        max_bytes: &Bound<'_, PyAny>,
+        clock: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let mut options = Options::memory(args::max_bytes(max_bytes)?);
+        let clock = match clock {
+            None => None,
+            Some(clock) if clock.is_callable() => Some(InjectedClock::new(clock.clone().unbind())),
+            Some(other) => {
+                let found = other.get_type().name()?;
+                return Err(PyTypeError::new_err(format!("clock must be callable, not '{found}'")));
+            }
+        };
+        if let Some(clock) = &clock {
+            clock.ask(py)?;
+            options = options.clock(clock.source());
+        }
+        let store = py.detach(|| nyala::Store::open(options)).or_raise()?;
+        Ok(Store { open: Handle::new(Open::new(store)), clock })
+    }
+
+    /// The value of a key, or `default`.
+    #[pyo3(signature = (key, default=None, /))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(match self.lookup(py, key)? {
+            Some(value) => Some(value.into_any()),
+            None => default.cloned(),
+        })
+    }
+
+    /// The values of several keys in the order of the keys, None for each miss.
+    ///
+    /// Much faster than one get after another. Not atomic: each key is read at its own moment.
+    ///
+    /// >>> import nyala
+    /// >>> store = nyala.Store(max_bytes=64 << 20)
+    /// >>> store.update(a=b"1", b=b"2")
+    /// >>> store.get_many(["b", "missing", b"a"])
+    /// [b'2', None, b'1']
+    #[pyo3(signature = (keys, /))]
+    fn get_many<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let keys = batch::keys(keys)?;
+        let keys = batch::key_bytes(&keys)?;
+        let values = batch::get(py, &*self.enter(py)?, &keys)?;
+        PyList::new(py, values)
+    }
+
+    /// The value and the version of a key, or None.
+    ///
+    /// A version is an int that identifies one write of one value. It is unique in the store for ever, and a change of
+    /// the lifetime keeps it. With set(if_version=...) and delete_if it makes a read-change-write that nobody can come
+    /// between:
+    ///
+    /// >>> import nyala
+    /// >>> store = nyala.Store(max_bytes=64 << 20)
+    /// >>> store["k"] = b"a"
+    /// >>> value, version = store.get_versioned("k")
+    /// >>> store.set("k", value + b"b", if_version=version)
+    /// True
+    /// >>> store.set("k", value + b"c", if_version=version)
+    /// False
+    #[pyo3(signature = (key, /))]
+    fn get_versioned<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, u64)>> {
+        let key = args::key(key)?;
+        let value = read::value(py, &*self.enter(py)?, key.as_ref())?;
+        Ok(value.map(|(value, version)| (value, version.get())))
+    }
+
+    /// The value of a key, held in place and not copied: an object with the buffer protocol and a version; or None.
+    ///
+    /// Worth it for values of several thousand bytes. BusyError if too much is pinned.
+    #[pyo3(signature = (key, /))]
+    fn pin(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Option<Pin>> {
+        let key = args::key(key)?;
+        Ok(self.enter(py)?.pin(&key).or_raise()?.map(Pin::new))
+    }
+
+    /// Stores a value, and answers whether it did: False if a condition did not hold.
+    ///
+    /// `ttl` is the time to live in seconds, rounded up to milliseconds; without one the entry stays, and loses a
+    /// lifetime that it had, unless `keep_ttl`. `if_absent`: only if the key has no value. `if_version`: only if its
+    /// value is still of that version. TooLargeError and FullError: nothing was changed.
+    ///
+    /// >>> import nyala
+    /// >>> store = nyala.Store(max_bytes=64 << 20)
+    /// >>> store.set("k", b"1", ttl=60.0)
+    /// True
+    /// >>> store.set("k", b"2", if_absent=True)
+    /// False
+    #[pyo3(signature = (key, value, /, ttl=None, if_absent=false, if_version=None, keep_ttl=false))]
+    #[expect(clippy::too_many_arguments, reason = "the signature that Python sees")]
+    fn set(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        ttl: Option<&Bound<'_, PyAny>>,
+        if_absent: bool,
+        if_version: Option<&Bound<'_, PyAny>>,
+        keep_ttl: bool,
+    ) -> PyResult<bool> {
+        let key = args::key(key)?;
+        let value = args::value(value)?;
+        let mut options = SetOptions::new();
+        if let Some(ttl) = ttl {
+            options = options.ttl(args::lifetime(ttl, "ttl")?);
+        }
+        if keep_ttl {
+            options = options.keep_ttl();
+        }
+        if if_absent {
+            options = options.if_absent();
+        }
+        if let Some(version) = if_version {
+            let version = args::version(version, "if_version")?;
+            if if_absent {
+                return Err(InvalidArgumentError::new_err(format!(
+                    "if_absent = True and if_version = {version} exclude each other"
+                )));
+            }
+            options = options.if_version(version);
+        }
+        let inside = self.enter(py)?;
+        let outcome =
+            sized(py, value.len(), || inside.set_with(&key, &value, options)).or_raise()?;
+        Ok(outcome.stored)
+    }
+
+    /// Stores a value and answers the one that was there, or None.
+    #[pyo3(signature = (key, value, /))]
+    fn swap<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let key = args::key(key)?;
+        let value = args::value(value)?;
+        let inside = self.enter(py)?;
+        let previous = sized(py, value.len(), || inside.swap(&key, &value)).or_raise()?;
+        optional_bytes(py, previous)
+    }
+
+    /// Removes a key and answers its value, or None.
+    #[pyo3(signature = (key, /))]
+    fn take<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let key = args::key(key)?;
+        let taken = self.enter(py)?.take(&key).or_raise()?;
+        optional_bytes(py, taken)
+    }
+
+    /// Removes a key and answers whether it was there.
+    #[pyo3(signature = (key, /))]
+    fn delete(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let key = args::key(key)?;
+        self.enter(py)?.delete(&key).or_raise()
+    }
+
+    /// Removes a key if its value is still of this version, and answers whether it did.
+    #[pyo3(signature = (key, version, /))]
+    fn delete_if(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        version: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let key = args::key(key)?;
+        let version = args::version(version, "version")?;
+        self.enter(py)?.delete_if(&key, version).or_raise()
+    }
+
+    /// Adds bytes at the end of a value, or creates it, and answers its new length. The lifetime is kept.
+    #[pyo3(signature = (key, tail, /))]
+    fn append(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        tail: &Bound<'_, PyAny>,
+    ) -> PyResult<usize> {
+        let key = args::key(key)?;
+        let tail = args::value(tail)?;
+        let inside = self.enter(py)?;
+        sized(py, tail.len(), || inside.append(&key, &tail)).or_raise()
+    }
+
+    /// Adds to the number that a value is, or creates it with `delta`, and answers the sum.
+    ///
+    /// The value is decimal text of a signed 64-bit integer, and is read and set like any other. The lifetime is kept;
+    /// `ttl_on_create` (seconds) is that of a number that is created. NotANumberError and OverflowError: nothing was
+    /// changed.
+    ///
+    /// >>> import nyala
+    /// >>> store = nyala.Store(max_bytes=64 << 20)
+    /// >>> store.increment("hits"), store.increment("hits", 41), store["hits"]
+    /// (1, 42, b'42')
+    #[pyo3(signature = (key, /, delta=Given::NOTHING, ttl_on_create=None), text_signature = "($self, key, /, delta=1, ttl_on_create=None)")]
+    fn increment(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        delta: Given<'_>,
+        ttl_on_create: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<i64> {
+        let key = args::key(key)?;
+        let delta = delta.0.as_ref().map_or(Ok(1), args::delta)?;
+        let ttl = ttl_on_create.map(|ttl| args::lifetime(ttl, "ttl_on_create")).transpose()?;
+        self.enter(py)?.increment(&key, delta, ttl).or_raise()
+    }
+
+    /// Whether a key is there; the same as ``key in store``.
+    #[pyo3(signature = (key, /))]
+    fn contains(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let key = args::key(key)?;
+        self.enter(py)?.contains(&key).or_raise()
+    }
+
+    /// Version, length in bytes and seconds to live of an entry (EntryInfo), or None.
+    #[pyo3(signature = (key, /))]
+    fn info<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let key = args::key(key)?;
+        let info = self.enter(py)?.entry_info(&key).or_raise()?;
+        info.map(|info| {
+            let fields = (info.version.get(), info.value_len, seconds_left(info.ttl));
+            class(&CLASS, py, "nyala._types", "EntryInfo")?.call1(fields)
+        })
+        .transpose()
+    }
+
+    /// Gives an entry this many seconds to live from now, rounded up to milliseconds; answers whether it did.
+    ///
+    /// `only_if` is a condition: 'none' (it has no lifetime), 'any' (it has one), 'later' or 'sooner' (the new one ends
+    /// later or sooner; no lifetime is the latest). The version stays.
+    #[pyo3(signature = (key, ttl, /, only_if=None))]
+    fn expire(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        ttl: &Bound<'_, PyAny>,
+        only_if: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let key = args::key(key)?;
+        let ttl = args::lifetime(ttl, "ttl")?;
+        let condition = args::only_if(only_if)?;
+        self.enter(py)?.expire_with(&key, ttl, condition).or_raise()
+    }
+
+    /// Lets an entry live until a moment, in seconds since the epoch as ``time.time()`` counts them; answers whether it
+    /// did. A moment that has passed removes the entry. `only_if` as for expire.
+    #[pyo3(signature = (key, at, /, only_if=None))]
+    fn expire_at(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        at: &Bound<'_, PyAny>,
+        only_if: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let key = args::key(key)?;
+        let at = args::moment(at, "at")?;
+        let condition = args::only_if(only_if)?;
+        self.enter(py)?.expire_at(&key, at, condition).or_raise()
+    }
+
+    /// Lets an entry stay; answers whether it had a lifetime.
+    #[pyo3(signature = (key, /))]
+    fn persist(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let key = args::key(key)?;
+        self.enter(py)?.persist(&key).or_raise()
+    }
+
+    /// Seconds that an entry has to live, infinity if it stays, or None for a miss.
+    ///
+    /// >>> import nyala
+    /// >>> now = 1000.0
+    /// >>> store = nyala.Store(max_bytes=64 << 20, clock=lambda: now)
+    /// >>> store.set("k", b"v", ttl=30.0), store.ttl("k")
+    /// (True, 30.0)
+    /// >>> now += 29.5
+    /// >>> store.ttl("k"), store.persist("k"), store.ttl("k"), store.ttl("missing")
+    /// (0.5, True, inf, None)
+    #[pyo3(signature = (key, /))]
+    fn ttl(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
+        let key = args::key(key)?;
+        Ok(self.enter(py)?.ttl(&key).or_raise()?.map(seconds_left))
+    }
+
+    /// Stores the items of a mapping or of an iterable of pairs, and answers how many.
+    ///
+    /// Not atomic; equal keys apply in order. Every item is tried. If some fail, the first one's error is raised, and
+    /// its attribute `failed` says which failed and why: a dict from place in the batch to error. Items are taken in
+    /// steps of 1,024: if taking one raises, or it has the wrong type, earlier steps stay stored, as they do after
+    /// Ctrl-C.
+    ///
+    /// >>> import nyala
+    /// >>> store = nyala.Store(max_bytes=64 << 20)
+    /// >>> store.set_many({"a": b"1", "b": b"2"}), store.set_many([("c", b"3")])
+    /// (2, 1)
+    /// >>> try:
+    /// ...     store.set_many([("ok", b"1"), ("", b"2")])
+    /// ... except nyala.Error as error:
+    /// ...     list(error.failed), store["ok"]
+    /// ([1], b'1')
+    #[pyo3(signature = (items, /))]
+    fn set_many(&self, items: &Bound<'_, PyAny>) -> PyResult<usize> {
+        self.store_many(items)
+    }
+
+    /// Removes several keys and answers a list that says of each whether it was there. Not atomic.
+    #[pyo3(signature = (keys, /))]
+    fn delete_many(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<Vec<bool>> {
+        let keys = batch::keys(keys)?;
+        let keys = batch::key_bytes(&keys)?;
+        batch::delete(py, &*self.enter(py)?, &keys)
+    }
+
+    /// An iterator over ``(key, value)`` of all keys with a prefix, in no particular order.
+    ///
+    /// What is there throughout comes once; what comes or goes meanwhile may or may not come. `position` is the attribute
+    /// of an earlier scan with the same prefix: this one goes on there.
+    ///
+    /// >>> import nyala
+    /// >>> store = nyala.Store(max_bytes=64 << 20)
+    /// >>> store.update({"user:1": b"Ann", "user:2": b"Bo", "group:1": b"all"})
+    /// >>> sorted(store.scan("user:"))
+    /// [(b'user:1', b'Ann'), (b'user:2', b'Bo')]
+    #[pyo3(signature = (prefix=Given::NOTHING, position=Given::NOTHING), text_signature = "($self, prefix=b'', position=0)")]
+    fn scan(slf: &Bound<'_, Self>, prefix: Given<'_>, position: Given<'_>) -> PyResult<Scan> {
+        let prefix = prefix.0.as_ref().map_or(Ok(Bytes::Borrowed(b"")), args::prefix)?;
+        let position = position.0.as_ref().map_or(Ok(0), args::position)?;
+        Self::scanning(slf, prefix.as_ref(), position, Gives::Items)
+    }
+
+    /// Numbers about the store (Stats). Takes microseconds.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let inside = self.enter(py)?;
+        inside.check().or_raise()?;
+        let stats = inside.stats();
+        drop(inside);
+        let fields = [
+            ("entries", stats.entries),
+            ("max_bytes", stats.max_bytes),
+            ("used_bytes", stats.used_bytes),
+            ("live_bytes", stats.live_bytes),
+            ("dead_bytes", stats.dead_bytes),
+            ("index_bytes", stats.index_bytes),
+            ("segment_bytes", stats.segment_bytes),
+            ("segments_leased", stats.segments_leased),
+            ("segments_free", stats.segments_free),
+            ("segments_limbo", stats.segments_limbo),
+            ("segments_pinned", stats.segments_pinned),
+            ("stripes", stats.stripes),
+            ("index_pages", stats.index_pages),
+            ("records_moved", stats.records_moved),
+            ("bytes_moved", stats.bytes_moved),
+            ("expired", stats.expired),
+        ];
+        let named = PyDict::new(py);
+        for (name, number) in fields {
+            named.set_item(name, number)?;
+        }
+        class(&CLASS, py, "nyala._types", "Stats")?.call((), Some(&named))
+    }
+
+    /// Reclaims the memory of dead entries for at most `budget` seconds, and answers how many bytes more there are to
+    /// reclaim. Never needed: writes do as much as they need themselves.
+    #[pyo3(signature = (budget=Given::NOTHING), text_signature = "($self, budget=0.001)")]
+    fn maintain(&self, py: Python<'_>, budget: Given<'_>) -> PyResult<u64> {
+        let budget = budget
+            .0
+            .as_ref()
+            .map_or(Ok(Duration::from_millis(1)), |budget| args::budget(budget, "budget"))?;
+        let began = Instant::now();
+        loop {
+            let inside = self.enter(py)?;
+            let step = budget.saturating_sub(began.elapsed()).min(MAINTAIN_STEP);
+            let left = py.detach(|| inside.maintain(step)).or_raise()?.bytes;
+            drop(inside);
+            py.check_signals()?;
+            if left == 0 || began.elapsed() >= budget {
+                return Ok(left);
+            }
+        }
+    }
+
+    /// Removes everything.
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        let inside = self.enter(py)?;
+        py.detach(|| inside.clear()).or_raise()
+    }
+
+    /// Closes the store and frees its memory; closing again does nothing. Operations that other threads are in the
+    /// middle of end as usual; all later ones raise ClosedError. Pins stay valid; they and scans keep the
+    /// memory until they are gone too.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.open.close());
+    }
+
+    /// Whether the store is closed.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.open.is_closed()
+    }
+
+    /// The cap on memory, in bytes.
+    #[getter]
+    fn max_bytes(&self, py: Python<'_>) -> PyResult<u64> {
+        let inside = self.enter(py)?;
+        inside.check().or_raise()?;
+        Ok(inside.store().max_bytes())
+    }
+
+    /// Memory in use, in bytes: keys, values, index and slack. Never more than max_bytes.
+    #[getter]
+    fn used_bytes(&self, py: Python<'_>) -> PyResult<u64> {
+        let inside = self.enter(py)?;
+        inside.check().or_raise()?;
+        Ok(inside.store().used_bytes())
+    }
+
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        slf.get().enter(slf.py())?.check().or_raise()?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) {
+        self.close(py);
+    }
+
+    fn __getitem__<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.lookup(py, key)?.ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))
+    }
+
+    fn __setitem__(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let key = args::key(key)?;
+        let value = args::value(value)?;
+        let inside = self.enter(py)?;
+        sized(py, value.len(), || inside.set(&key, &value)).or_raise()
+    }
+
+    fn __delitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.delete(py, key)? { Ok(()) } else { Err(PyKeyError::new_err(key.clone().unbind())) }
+    }
+
+    fn __contains__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.contains(py, key)
+    }
+
+    /// Number of entries; expired ones count until they are noticed.
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let inside = self.enter(py)?;
+        inside.check().or_raise()?;
+        Ok(usize::try_from(inside.len())?)
+    }
+
+    fn __iter__(slf: &Bound<'_, Self>) -> PyResult<Scan> {
+        Self::scanning(slf, b"", 0, Gives::Keys)
+    }
+
+    fn __richcmp__<'py>(
+        slf: &Bound<'py, Self>,
+        other: &Bound<'py, PyAny>,
+        op: CompareOp,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        static EQUAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let py = slf.py();
+        let undecided = py.NotImplemented().into_bound(py);
+        if !matches!(op, CompareOp::Eq | CompareOp::Ne) {
+            return Ok(undecided);
+        }
+        let equal = EQUAL.import(py, "nyala._mapping", "equal")?.call1((slf, other))?;
+        if equal.is(&undecided) || matches!(op, CompareOp::Eq) {
+            return Ok(equal);
+        }
+        Ok((!equal.is_truthy()?).into_pyobject(py)?.to_owned().into_any())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        // At whatever time the clock answered last: a picture must not fail.
+        let Some(inside) = self.open.enter() else {
+            return Ok("<nyala.Store, closed>".to_owned());
+        };
+        if let Err(error) = inside.check() {
+            return Ok(format!(
+                "<nyala.Store, {}>",
+                errors::exception(&error).get_type(py).name()?
+            ));
+        }
+        Ok(format!(
+            "<nyala.Store of {} entries, {} of {} bytes used>",
+            inside.len(),
+            inside.store().used_bytes(),
+            inside.store().max_bytes()
+        ))
+    }
+
+    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+        Err(PyTypeError::new_err(
+            "cannot pickle or copy a 'nyala.Store' in memory: it is this process's memory",
+        ))
+    }
+
+    /// A view of the keys.
+    fn keys<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        class(&CLASS, slf.py(), "nyala._mapping", "KeysView")?.call1((slf,))
+    }
+
+    /// A view of the values.
+    fn values<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        class(&CLASS, slf.py(), "nyala._mapping", "ValuesView")?.call1((slf,))
+    }
+
+    /// A view of the keys and values, as pairs.
+    fn items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        class(&CLASS, slf.py(), "nyala._mapping", "ItemsView")?.call1((slf,))
+    }
+
+    /// Removes a key and answers its value; if it is not there, `default`, or KeyError without one.
+    #[pyo3(signature = (key, /, *default))]
+    fn pop<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        default: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if default.len() > 1 {
+            return Err(PyTypeError::new_err(format!(
+                "pop expected at most 2 arguments, got {}",
+                1 + default.len()
+            )));
+        }
+        match self.take(py, key)? {
+            Some(value) => Ok(value.into_any()),
+            None if default.is_empty() => Err(PyKeyError::new_err(key.clone().unbind())),
+            None => default.get_item(0),
+        }
+    }
+
+    /// Removes some entry and answers it as ``(key, value)``; KeyError if the store is empty. No two callers get the
+    /// same one.
+    fn popitem<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+        loop {
+            let inside = self.enter(py)?;
+            let Some(key) = inside.candidate().or_raise()? else {
+                return Err(PyKeyError::new_err("popitem(): store is empty"));
+            };
+            if let Some(value) = inside.take(&key).or_raise()? {
+                return Ok((new_bytes(py, &key)?, new_bytes(py, &value)?));
+            }
+        }
+    }
+
+    /// The value of a key; if it is not there, stores `default` and answers that. Atomic: all callers get one value.
+    #[pyo3(signature = (key, default, /))]
+    fn setdefault<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        default: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let key = args::key(key)?;
+        let value = args::value(default)?;
+        let inside = self.enter(py)?;
+        // Most callers find it there, and reading is cheaper than a refused write.
+        if let Some((present, _)) = read::value(py, &inside, key.as_ref())? {
+            return Ok(present);
+        }
+        let options = SetOptions::new().if_absent().return_previous();
+        let outcome =
+            sized(py, value.len(), || inside.set_with(&key, &value, options)).or_raise()?;
+        match outcome.previous {
+            Some(present) if !outcome.stored => new_bytes(py, &present),
+            _ => match default.cast_exact::<PyBytes>() {
+                Ok(same) => Ok(same.clone()),
+                Err(_) => new_bytes(py, value.as_ref()),
+            },
+        }
+    }
+
+    /// Stores the items of a mapping or of an iterable of pairs, and those given by name. As set_many.
+    #[pyo3(signature = (other=Given::NOTHING, /, **named), text_signature = "($self, other=(), /, **named)")]
+    fn update(&self, other: Given<'_>, named: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        if let Some(other) = &other.0 {
+            self.store_many(other)?;
+        }
+        if let Some(named) = named {
+            self.store_many(named)?;
+        }
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // No __clear__: a store gets its clock when it is made, so that some other object of a cycle was changed later
+        // to close it, and can be cleared.
+        self.clock.as_ref().map_or(Ok(()), |clock| visit.call(clock.callable()))
+    }
+}
