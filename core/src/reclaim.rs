@@ -18,8 +18,9 @@ use crate::clock::Moment;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::hash::Hash;
+use crate::index::SPARSE_BYTES_PER_ENTRY;
 use crate::log::record::Record;
-use crate::log::segment::SEGMENT_HEADER_WORDS;
+use crate::log::segment::{Expired, SEGMENT_HEADER_WORDS};
 use crate::reader::expired;
 use crate::stripe::{Located, NeedRoom, Victim, Writer};
 use crate::sync::{AtomicU64, Ordering};
@@ -142,6 +143,7 @@ impl Engine {
         self.space.trim(&self.segments, &self.log);
         if self.over_limit(words) {
             self.drop_expired(moment)?;
+            self.shrink_index(words, moment)?;
             if self.over_limit(words) {
                 return Err(self.full());
             }
@@ -155,17 +157,39 @@ impl Engine {
         if walked == 0 || attempt > 4 * self.geometry.segments { Err(self.full()) } else { Ok(()) }
     }
 
-    /// Reclaims segments with expired records until the rest fits or none is left.
+    /// Reclaims all full segments in which a record has expired. What is left of them is copied, and its classes are made
+    /// anew, so that the next call finds only what has expired since.
     fn drop_expired(&self, moment: &Moment<'_>) -> Result<()> {
         for number in 0..self.stripes.len() {
             if self.stripes[number].counters.expiring_words() == 0 {
                 continue;
             }
-            while self.lock_stripe(number, moment)?.expired_words(moment) > 0 {
-                match self.lock_stripe(number, moment)?.reclaim_step(moment, WORTH_IN_NEED)? {
-                    Step::Walked(_) | Step::Freed(_) => {}
-                    Step::Nothing | Step::NoRoom => break,
+            loop {
+                let mut writer = self.lock_stripe(number, moment)?;
+                if writer.state.victim.is_none() {
+                    writer.state.victim = writer.choose_expired(moment);
                 }
+                if writer.state.victim.is_none()
+                    || writer.reclaim_step(moment, WORTH_IN_NEED)? == Step::NoRoom
+                {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges pages until the write fits, if pages are sparse: deletes leave them so.
+    fn shrink_index(&self, words: usize, moment: &Moment<'_>) -> Result<()> {
+        let entries: usize = self.stripes.iter().map(|stripe| stripe.counters.entries()).sum();
+        for number in 0..self.stripes.len() {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let sparse = self.space.spending().index_in_use > entries * SPARSE_BYTES_PER_ENTRY;
+                if !sparse || !self.over_limit(words) {
+                    return Ok(());
+                }
+                next = self.lock_stripe(number, moment)?.shrink_index(from);
             }
         }
         Ok(())
@@ -277,18 +301,31 @@ impl Writer<'_> {
         let (index, gain) = (0..self.state.sealed.len())
             .map(|index| (index, self.gain(self.state.sealed[index], moment)))
             .max_by_key(|(_, gain)| *gain)?;
-        if gain < words / part {
-            return None;
-        }
+        (gain >= words / part).then(|| self.take_victim(index))
+    }
+
+    /// Takes a sealed segment out of the list in which a record has expired.
+    fn choose_expired(&mut self, moment: &Moment<'_>) -> Option<Victim> {
+        let index = (0..self.state.sealed.len()).find(|index| {
+            let account = self.engine.segments.account(self.state.sealed[*index]);
+            account.may_expire() && account.expired_words(moment.now_ms(), Expired::Some) > 0
+        })?;
+        Some(self.take_victim(index))
+    }
+
+    fn take_victim(&mut self, index: usize) -> Victim {
         let segment = self.state.sealed.swap_remove(index);
         let first = segment << self.engine.geometry.segment_shift;
-        Some(Victim { segment, next: first + SEGMENT_HEADER_WORDS })
+        Victim { segment, next: first + SEGMENT_HEADER_WORDS }
     }
 
     /// Words that reclaim of a segment would give back.
     fn gain(&self, segment: usize, moment: &Moment<'_>) -> usize {
         let account = self.engine.segments.account(segment);
-        let expired = if account.may_expire() { account.expired_words(moment.now_ms()) } else { 0 };
+        let expired = match account.may_expire() {
+            true => account.expired_words(moment.now_ms(), Expired::All),
+            false => 0,
+        };
         // The tail behind the last record is not counted: the copies would waste as much again.
         account.used_words().saturating_sub(SEGMENT_HEADER_WORDS + account.live_words()) + expired
     }
@@ -308,6 +345,6 @@ impl Writer<'_> {
             return 0;
         }
         let sealed = self.state.sealed.iter().map(|segment| segments.account(*segment));
-        sealed.map(|account| account.expired_words(moment.now_ms())).sum()
+        sealed.map(|account| account.expired_words(moment.now_ms(), Expired::All)).sum()
     }
 }

@@ -96,8 +96,9 @@ impl<'a> View<'a> {
         #[cfg(all(target_arch = "x86_64", not(loom)))]
         {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let word: *const AtomicU64 = self.word(index);
-            // SAFETY: a prefetch reads nothing and faults never.
+            // The line behind the last record may lie behind the region.
+            let word = self.base.wrapping_add(index);
+            // SAFETY: a prefetch reads nothing and never faults, whatever the address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(word.cast()) };
         }
         #[cfg(not(all(target_arch = "x86_64", not(loom))))]

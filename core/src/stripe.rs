@@ -213,6 +213,12 @@ impl<'a> Writer<'a> {
         self.with_helpers(|index, helpers| stripe.directory.merge(index, hash, helpers));
     }
 
+    /// Merges two of the stripe's pages, the first that can be from the directory word `from` on; answers where to go on.
+    pub(crate) fn shrink_index(&self, from: u64) -> Option<u64> {
+        let stripe = self.stripe;
+        self.with_helpers(|index, helpers| stripe.directory.shrink(index, from, helpers))
+    }
+
     /// Removes an entry whose expiry was noticed.
     pub(crate) fn remove_expired(&mut self, found: Located<'a>, hash: Hash) {
         self.remove(found, hash);

@@ -6,15 +6,16 @@
 //!
 //! Everything here but [`Directory::page`] runs under the stripe's lock.
 
-use super::page::Place;
+use super::page::{FULL, Place};
 use super::{Index, PAGE_WORDS, Slot};
 use crate::hash::Hash;
 use crate::log::space::Space;
 use crate::region::{Region, WORD};
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// Two pages whose entries together fill no more than a quarter of one are merged.
-const MERGED: usize = PAGE_WORDS / 4;
+/// Two pages whose entries together fill no more than five eighths of one are merged. A quarter of a page must come
+/// again before it splits; deletes leave pages at worst a third full.
+const MERGED: usize = PAGE_WORDS * 5 / 8;
 /// Operating systems commit memory in pages of this size.
 const SYSTEM_PAGE: usize = 4096;
 
@@ -153,33 +154,59 @@ impl Directory {
         true
     }
 
-    /// Merges the page of a removed key with its buddy when both are nearly empty.
+    /// Merges the page of a removed key with its buddy when both are half empty.
     pub(crate) fn merge(&self, index: &Index, hash: Hash, helpers: &mut Helpers<'_>) {
-        let page = self.page(index, self.depth(), hash);
-        let info = index.info(page);
-        let depth = info.depth();
+        let entries = index.info(self.page(index, self.depth(), hash)).entries();
         // Looked at now and then, so that deleting everything costs one look in eight.
-        let now_and_then = info.entries().is_multiple_of(PAGE_WORDS.div_ceil(64));
-        if depth == 0 || info.entries() > MERGED / 2 || !now_and_then {
-            return;
+        if entries <= MERGED / 2 && entries.is_multiple_of(PAGE_WORDS.div_ceil(64)) {
+            self.merge_with_buddy(index, hash.directory(self.depth()), MERGED, helpers);
         }
-        let buddy_bits = hash.directory(depth) ^ 1 << (depth - 1);
-        let buddy = index.directories.view().load(self.first + buddy_bits as usize) as usize;
-        if index.info(buddy).depth() != depth || index.count(page) + index.count(buddy) > MERGED {
-            return;
+    }
+
+    /// Merges what can be merged, however full it becomes, from the directory word `from` on: at most one pair. Answers
+    /// where to go on.
+    pub(crate) fn shrink(
+        &self,
+        index: &Index,
+        from: u64,
+        helpers: &mut Helpers<'_>,
+    ) -> Option<u64> {
+        let end = 1 << self.depth();
+        (from..end).find(|bits| self.merge_with_buddy(index, *bits, FULL, helpers))
+    }
+
+    /// Merges the page that these directory bits name with the one that it was split from or that was split from it, if
+    /// their entries are no more than `most`.
+    fn merge_with_buddy(
+        &self,
+        index: &Index,
+        bits: u64,
+        most: usize,
+        helpers: &mut Helpers<'_>,
+    ) -> bool {
+        let page = self.page_at(index, self.depth(), bits);
+        let depth = index.info(page).depth();
+        if depth == 0 {
+            return false;
+        }
+        let buddy = self.page_at(index, depth, bits ^ 1 << (depth - 1));
+        if index.info(buddy).depth() != depth || index.count(page) + index.count(buddy) > most {
+            return false;
         }
         let entries = entries_with_hashes(index, &[page, buddy], usize::MAX, helpers);
-        let (keep, drop) = if hash.goes_up(depth - 1) { (buddy, page) } else { (page, buddy) };
+        let upper = bits >> (depth - 1) & 1 == 1;
+        let (keep, drop) = if upper { (buddy, page) } else { (page, buddy) };
         let mut spare = begin_move(index, keep, depth - 1);
         spare.extend(begin_move(index, drop, 0));
         for (slot, hash) in entries {
             place_again(index, keep, slot, hash, &mut spare);
         }
-        self.redirect(index, hash.directory(depth - 1), depth - 1, keep);
+        self.redirect(index, bits & ((1 << (depth - 1)) - 1), depth - 1, keep);
         end_move(index, drop);
         end_move(index, keep);
         spare.push(drop);
         spare.into_iter().for_each(|page| helpers.space.give_back_page(page));
+        true
     }
 
     /// Makes the directory name one empty page, as it was new, and gives the others back.

@@ -62,6 +62,9 @@ pub(crate) struct Index {
     depth_max: u32,
 }
 
+/// Bytes of index an entry, above which the index is worth shrinking when room is short: pages half full.
+pub(crate) const SPARSE_BYTES_PER_ENTRY: usize = 2 * 8;
+
 impl Index {
     pub(crate) fn new(geometry: &Geometry) -> Result<Index> {
         Ok(Index {

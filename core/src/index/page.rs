@@ -21,7 +21,7 @@ use crate::sync::Ordering;
 /// Buckets that an insertion probes before the page counts as full.
 const PROBES: usize = 8;
 /// Entries from which on a page counts as full: seven eighths. Fuller pages save little memory and probe further.
-const FULL: usize = PAGE_WORDS * 7 / 8;
+pub(super) const FULL: usize = PAGE_WORDS * 7 / 8;
 
 const INFO_WORD: usize = 1;
 const SPILL_WORD: usize = 2;

@@ -41,8 +41,18 @@ pub(crate) struct Account {
 #[derive(Debug)]
 struct ExpiryClass {
     words: AtomicU32,
-    /// When the last of them expires, in seconds since the epoch, rounded up.
+    /// When the first and the last of them expire, in seconds since the epoch, rounded up.
+    first_s: AtomicU32,
     last_s: AtomicU32,
+}
+
+/// How to read the expiry classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expired {
+    /// Classes of which all have expired: what reclaim gives back for sure.
+    All,
+    /// Classes of which some have expired: what a write looks through before it answers `Full`.
+    Some,
 }
 
 impl Segments {
@@ -53,6 +63,7 @@ impl Segments {
             used_words: AtomicU32::new(0),
             expiry: std::array::from_fn(|_| ExpiryClass {
                 words: AtomicU32::new(0),
+                first_s: AtomicU32::new(0),
                 last_s: AtomicU32::new(0),
             }),
         };
@@ -126,7 +137,8 @@ impl Account {
         set(&self.used_words, SEGMENT_HEADER_WORDS);
         for class in &self.expiry {
             set(&class.words, 0);
-            set(&class.last_s, 0);
+            class.first_s.store(u32::MAX, Ordering::Relaxed);
+            class.last_s.store(0, Ordering::Relaxed);
         }
     }
 
@@ -162,22 +174,20 @@ impl Account {
         let class = CLASS_LIMIT_MS.iter().filter(|limit| lifetime > **limit).count();
         let class = &self.expiry[class];
         set(&class.words, class.words.load(Ordering::Relaxed) as usize + words);
-        let last_s = u32::try_from(expiry_ms.div_ceil(1000)).unwrap_or(u32::MAX);
-        if class.last_s.load(Ordering::Relaxed) < last_s {
-            class.last_s.store(last_s, Ordering::Relaxed);
-        }
+        let expiry_s = u32::try_from(expiry_ms.div_ceil(1000)).unwrap_or(u32::MAX);
+        class.first_s.store(class.first_s.load(Ordering::Relaxed).min(expiry_s), Ordering::Relaxed);
+        class.last_s.store(class.last_s.load(Ordering::Relaxed).max(expiry_s), Ordering::Relaxed);
     }
 
-    /// Words of live records that have expired, as far as the classes tell.
-    pub(crate) fn expired_words(&self, now_ms: u64) -> usize {
+    /// Words of live records in classes that have expired.
+    pub(crate) fn expired_words(&self, now_ms: u64, expired: Expired) -> usize {
         let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
-        let expired = self
-            .expiry
-            .iter()
-            .filter(|class| class.last_s.load(Ordering::Relaxed) <= now_s)
-            .map(|class| class.words.load(Ordering::Relaxed) as usize)
-            .sum::<usize>();
-        expired.min(self.live_words())
+        let over = |class: &&ExpiryClass| match expired {
+            Expired::All => class.last_s.load(Ordering::Relaxed) <= now_s,
+            Expired::Some => class.first_s.load(Ordering::Relaxed) <= now_s,
+        };
+        let words = |class: &ExpiryClass| class.words.load(Ordering::Relaxed) as usize;
+        self.expiry.iter().filter(over).map(words).sum::<usize>().min(self.live_words())
     }
 
     /// Whether any record here was given a lifetime.

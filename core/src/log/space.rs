@@ -60,6 +60,8 @@ struct SpaceState {
 pub(crate) struct Spending {
     pub(crate) committed: usize,
     pub(crate) index: usize,
+    /// Bytes of the pages that hold entries.
+    pub(crate) index_in_use: usize,
     pub(crate) leased: usize,
     pub(crate) free: usize,
     pub(crate) limbo: usize,
@@ -192,14 +194,16 @@ impl Space {
 
     pub(crate) fn spending(&self) -> Spending {
         let state = self.lock();
+        let pages = state.next_page - state.free_pages.len() - state.decommitted_pages.len();
         Spending {
             committed: state.committed,
+            index_in_use: pages * PAGE_BYTES,
             index: state.committed_pages * PAGE_BYTES + state.directory_bytes
                 - state.decommitted_pages.len() * PAGE_BYTES,
             leased: state.leased,
             free: state.free.len(),
             limbo: state.limbo.len(),
-            pages: state.next_page - state.free_pages.len() - state.decommitted_pages.len(),
+            pages,
         }
     }
 

@@ -1,0 +1,203 @@
+//! What a store must answer: a plain map, and what it may answer where the interface leaves room.
+
+use std::collections::{BTreeMap, HashSet};
+
+use nyala::ExpireCondition;
+
+use super::scan::ScanTrack;
+use crate::common::{Check, EXPIRY_LAG_MS, charge, ensure, never_full_below};
+
+/// What a key has.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) value: Vec<u8>,
+    /// `None`: for ever.
+    pub(crate) expires_ms: Option<u64>,
+    /// The store chooses it: `None` until it has been seen.
+    pub(crate) version: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Reference {
+    now_ms: u64,
+    live: BTreeMap<Vec<u8>, Entry>,
+    /// Expired keys that have no newer value, with their ends and charges: `len` may count them.
+    expired: BTreeMap<Vec<u8>, (u64, u64)>,
+    /// The greatest version that each key was seen to have: versions of one key only rise, even after a removal.
+    floors: BTreeMap<Vec<u8>, u64>,
+    versions: HashSet<u64>,
+    charged: u64,
+    /// The scan that is under way.
+    pub(crate) scan: Option<ScanTrack>,
+}
+
+impl Reference {
+    pub(crate) fn new(now_ms: u64) -> Reference {
+        Reference {
+            now_ms,
+            live: BTreeMap::new(),
+            expired: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            versions: HashSet::new(),
+            charged: 0,
+            scan: None,
+        }
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Entry> {
+        self.live.get(key)
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Vec<u8>, &Entry)> {
+        self.live.iter()
+    }
+
+    pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>, expires_ms: Option<u64>) {
+        self.charged += charge(key.len(), value.len());
+        let entry = Entry { value, expires_ms, version: None };
+        match self.live.get_mut(key) {
+            Some(present) => {
+                let old = std::mem::replace(present, entry);
+                self.charged -= charge(key.len(), old.value.len());
+                if let Some(scan) = &mut self.scan {
+                    scan.overwritten(key, old.value);
+                }
+            }
+            None => {
+                self.live.insert(key.to_vec(), entry);
+                self.expired.remove(key);
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        let old = self.live.remove(key)?;
+        self.charged -= charge(key.len(), old.value.len());
+        if let Some(scan) = &mut self.scan {
+            scan.removed(key, old.value.clone());
+        }
+        Some(old)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        for (key, old) in std::mem::take(&mut self.live) {
+            if let Some(scan) = &mut self.scan {
+                scan.removed(&key, old.value);
+            }
+        }
+        self.expired.clear();
+        self.charged = 0;
+    }
+
+    fn expire_now(&mut self, key: &[u8]) {
+        if let Some(old) = self.remove(key) {
+            let end_ms = old.expires_ms.unwrap_or(self.now_ms);
+            self.expired.insert(key.to_vec(), (end_ms, charge(key.len(), old.value.len())));
+        }
+    }
+
+    pub(crate) fn advance_to(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+        let over: Vec<Vec<u8>> = self
+            .live
+            .iter()
+            .filter(|(_, entry)| entry.expires_ms.is_some_and(|at| at <= now_ms))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in over {
+            self.expire_now(&key);
+        }
+    }
+
+    /// Whether a change of the lifetime to end at `at_ms` applies to the entry of this key.
+    pub(crate) fn expire_applies(
+        &self,
+        key: &[u8],
+        at_ms: u64,
+        condition: ExpireCondition,
+    ) -> bool {
+        let Some(entry) = self.live.get(key) else {
+            return false;
+        };
+        match condition {
+            ExpireCondition::Always => true,
+            ExpireCondition::IfNone => entry.expires_ms.is_none(),
+            ExpireCondition::IfAny => entry.expires_ms.is_some(),
+            ExpireCondition::IfLater => entry.expires_ms.is_some_and(|present| at_ms > present),
+            ExpireCondition::IfSooner => entry.expires_ms.is_none_or(|present| at_ms < present),
+        }
+    }
+
+    /// Gives the entry of this key a new end; one that has come removes it.
+    pub(crate) fn set_expiry(&mut self, key: &[u8], expires_ms: Option<u64>) {
+        if expires_ms.is_some_and(|at| at <= self.now_ms) {
+            self.expire_now(key);
+        } else if let Some(entry) = self.live.get_mut(key) {
+            entry.expires_ms = expires_ms;
+        }
+    }
+
+    /// Takes note of the version that the store gives for the present value of this key.
+    pub(crate) fn observe(&mut self, key: &[u8], version: u64) -> Check {
+        let Some(entry) = self.live.get_mut(key) else {
+            return Err(format!("version {version} of a key that is not there"));
+        };
+        if let Some(known) = entry.version {
+            ensure!(known == version, "version {version} where the same value had {known}");
+            return Ok(());
+        }
+        ensure!(version != 0, "version 0");
+        let floor = self.floors.get(key).copied().unwrap_or(0);
+        ensure!(version > floor, "version {version} after {floor} of the same key");
+        ensure!(self.versions.insert(version), "version {version} was given before");
+        entry.version = Some(version);
+        match self.floors.get_mut(key) {
+            Some(floor) => *floor = version,
+            None => {
+                self.floors.insert(key.to_vec(), version);
+            }
+        }
+        Ok(())
+    }
+
+    /// A version that this key has not got.
+    pub(crate) fn other_version(&self, key: &[u8]) -> u64 {
+        let floor = self.floors.get(key).copied().unwrap_or(0);
+        match self.live.get(key) {
+            // Its version is unknown or is the floor: a number above is not given yet, one below was.
+            Some(entry) if entry.version.is_none() => floor,
+            Some(_) => floor - 1,
+            None => floor,
+        }
+    }
+
+    /// Whether the store may answer `Full` to a write that makes the charge of live entries grow by `growth` bytes,
+    /// while pins hold `pinned_bytes`.
+    pub(crate) fn permit_full(&self, growth: u64, pinned_bytes: u64, max_bytes: u64) -> Check {
+        let lagging = self.expired.values().filter(|(end, _)| end + EXPIRY_LAG_MS > self.now_ms);
+        let sum = self.charged + growth + lagging.map(|(_, charge)| charge).sum::<u64>();
+        ensure!(
+            sum + pinned_bytes > never_full_below(max_bytes),
+            "Full at {sum} charged bytes ({} entries) and {pinned_bytes} pinned bytes of {max_bytes}",
+            self.live.len()
+        );
+        Ok(())
+    }
+
+    /// What a write of a value of `value_len` bytes adds to the charge of live entries; 0 if it shrinks it.
+    pub(crate) fn growth(&self, key: &[u8], value_len: usize) -> u64 {
+        let old = self.live.get(key).map_or(0, |entry| charge(key.len(), entry.value.len()));
+        charge(key.len(), value_len).saturating_sub(old)
+    }
+
+    pub(crate) fn check_len(&self, len: u64) -> Check {
+        let least = self.live.len() as u64;
+        let most = least + self.expired.len() as u64;
+        ensure!((least..=most).contains(&len), "len {len} lies outside {least} to {most}");
+        Ok(())
+    }
+}
