@@ -37,7 +37,10 @@ impl Engine {
 
     /// Opens a store of any geometry; the models use ones that no budget leads to.
     pub(crate) fn build(geometry: Geometry, options: &Options) -> Result<Engine> {
-        let log = Region::anonymous(geometry.segments << geometry.segment_shift, geometry.huge)?;
+        let log = Region::anonymous(
+            geometry.segments << geometry.segment_shift,
+            geometry.segments_in_pieces << geometry.segment_shift,
+        )?;
         let index = Index::new(&geometry)?;
         let stripe_bytes = size_of::<Padded<Stripe>>() + Directory::committed(0);
         let space = Space::new(&geometry, size_of::<Engine>() + geometry.stripes * stripe_bytes);
@@ -77,13 +80,13 @@ impl Engine {
 
     #[inline]
     pub(crate) fn admit_key_len(&self, key: &[u8]) -> Result<()> {
-        let max = self.geometry.max_key_len();
+        let max = self.geometry.max_key_len;
         if key.is_empty() || key.len() > max { Err(bad_key(key.len(), max)) } else { Ok(()) }
     }
 
     #[inline]
     pub(crate) fn admit_value_len(&self, len: usize) -> Result<()> {
-        let max = self.geometry.max_value_len();
+        let max = self.geometry.max_value_len;
         if len > max { Err(Error::ValueTooLarge { len, max }) } else { Ok(()) }
     }
 

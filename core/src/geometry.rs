@@ -19,9 +19,15 @@ const MIN_SEGMENT_BYTES: u64 = 4 << 10;
 /// A value takes at most this part of a segment. Seven records of an eighth fill seven eighths of a segment; with
 /// quarters the tail that no record fits in could be a fifth, and with it the promise of 80 % live bytes would break.
 const VALUES_PER_SEGMENT: usize = 8;
-/// Budgets from here on use huge pages, and commit memory in pieces of that size.
-const HUGE_FROM_BYTES: u64 = 256 << 20;
+/// Bytes of an index page.
+const PAGE_BYTES: usize = PAGE_WORDS * WORD;
 const HUGE_PAGE_BYTES: usize = 2 << 20;
+/// Budgets from here on use huge pages for the log. Its last few are small pages, so that the end of the budget can be
+/// committed by the segment.
+const HUGE_LOG_FROM_BYTES: u64 = 16 << 20;
+const SMALL_PAGES_AT_THE_END: usize = 2 * HUGE_PAGE_BYTES;
+/// Budgets from here on use huge pages for the index: the last one may stay mostly empty.
+const HUGE_INDEX_FROM_BYTES: u64 = 96 << 20;
 
 /// Sizes that are fixed while a store is open.
 #[derive(Debug, Clone)]
@@ -31,6 +37,10 @@ pub(crate) struct Geometry {
     pub(crate) stripes: usize,
     /// log2 of the words of a segment.
     pub(crate) segment_shift: u32,
+    /// Longest key in bytes: it fits a segment together with the longest value.
+    pub(crate) max_key_len: usize,
+    /// Longest value in bytes.
+    pub(crate) max_value_len: usize,
     /// Segments that the budget could hold if it held nothing else.
     pub(crate) segments: usize,
     /// Segments that fresh writes leave to reclaim: one for each stripe that may be reclaiming, and one more.
@@ -41,10 +51,12 @@ pub(crate) struct Geometry {
     pub(crate) depth_max: u32,
     /// Segments that pins may hold at once.
     pub(crate) pinned_max: u64,
-    /// Bytes in which memory is committed.
-    pub(crate) commit_bytes: usize,
-    /// Whether memory asks for huge pages.
-    pub(crate) huge: bool,
+    /// Segments from the start of the log that are committed in pieces of `log_piece`; the rest one by one.
+    pub(crate) segments_in_pieces: usize,
+    /// Segments of a piece: those of a huge page.
+    pub(crate) log_piece: usize,
+    /// Index pages that are committed at once.
+    pub(crate) index_piece: usize,
 }
 
 impl Geometry {
@@ -70,21 +82,28 @@ impl Geometry {
                 "stripes = {stripes} is not a power of two of at most {MAX_STRIPES}"
             )));
         }
-        let huge = max_bytes >= HUGE_FROM_BYTES;
+        let huge_log = max_bytes >= HUGE_LOG_FROM_BYTES;
+        let huge_index = max_bytes >= HUGE_INDEX_FROM_BYTES;
         let segment_len = segment_bytes as usize;
-        let pages = usize::try_from(max_bytes).unwrap_or(usize::MAX) / (PAGE_WORDS * WORD);
+        let pages = usize::try_from(max_bytes).unwrap_or(usize::MAX) / PAGE_BYTES;
         let depth = (pages.div_ceil(stripes)).next_power_of_two().trailing_zeros() + 1;
         Ok(Geometry {
             max_bytes,
             stripes,
             segment_shift: (segment_len / WORD).trailing_zeros(),
+            max_key_len: (segment_len / 2).min(MAX_KEY_LEN),
+            max_value_len: (segment_len / VALUES_PER_SEGMENT).min(MAX_VALUE_LEN),
             segments,
             reserve: stripes + 1,
             pages,
             depth_max: depth.min(MAX_DEPTH),
             pinned_max: (segments as u64 / 32).max(1),
-            commit_bytes: if huge { HUGE_PAGE_BYTES.max(segment_len) } else { segment_len },
-            huge,
+            segments_in_pieces: match huge_log {
+                true => segments.saturating_sub(SMALL_PAGES_AT_THE_END / segment_len),
+                false => 0,
+            },
+            log_piece: (HUGE_PAGE_BYTES / segment_len).max(1),
+            index_piece: if huge_index { HUGE_PAGE_BYTES / PAGE_BYTES } else { 1 },
         })
     }
 
@@ -100,16 +119,6 @@ impl Geometry {
     #[inline]
     pub(crate) fn segment_of(&self, address: usize) -> usize {
         address >> self.segment_shift
-    }
-
-    /// Longest value in bytes.
-    pub(crate) fn max_value_len(&self) -> usize {
-        (self.segment_bytes() / VALUES_PER_SEGMENT).min(MAX_VALUE_LEN)
-    }
-
-    /// Longest key in bytes: it fits a segment together with the longest value.
-    pub(crate) fn max_key_len(&self) -> usize {
-        (self.segment_bytes() / 2).min(MAX_KEY_LEN)
     }
 }
 
@@ -142,10 +151,10 @@ mod tests {
             let open = 2 * geometry.stripes + geometry.reserve;
             assert!(open * 16 <= geometry.segments, "2^{shift} bytes: {geometry:?}");
             assert!(geometry.segments as u64 <= MAX_SEGMENTS);
-            let largest = 200 + geometry.max_key_len() + geometry.max_value_len();
+            let largest = 200 + geometry.max_key_len + geometry.max_value_len;
             assert!(largest < geometry.segment_bytes());
-            assert!(shift < 26 || geometry.max_value_len() >= 64 << 10);
-            assert!(shift < 24 || geometry.max_key_len() == MAX_KEY_LEN);
+            assert!(shift < 26 || geometry.max_value_len >= 64 << 10);
+            assert!(shift < 24 || geometry.max_key_len == MAX_KEY_LEN);
         }
         assert_eq!(Geometry::new(&Options::memory(1 << 20)).unwrap().stripes, 1);
     }

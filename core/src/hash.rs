@@ -57,8 +57,9 @@ impl KeyHasher {
 
     #[inline]
     pub(crate) fn stripe(&self, hash: Hash) -> usize {
-        // The upper bits of the field, so that `ScanOrder` can use the rest.
-        ((hash.0 >> STRIPE_SHIFT) as usize & (MAX_STRIPES - 1)) >> (STRIPE_BITS - self.stripe_bits)
+        // The upper bits of the field, so that `scan_position` can use the rest.
+        (hash.0 >> (STRIPE_SHIFT + STRIPE_BITS - self.stripe_bits)) as usize
+            & ((1 << self.stripe_bits) - 1)
     }
 
     /// Where a key stands in a scan.

@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::geometry::Geometry;
 use crate::options::{Options, Tuning};
 use crate::pin::Pinned;
+use crate::reader::{CopyTo, Entry};
 use crate::update::{Change, NewValue};
 
 /// log2 of the words of a model's segment: the header and eleven records of a key and a value of two words.
@@ -26,13 +27,16 @@ fn tiny() -> Arc<Engine> {
         max_bytes: 1 << 20,
         stripes: 1,
         segment_shift: SEGMENT_SHIFT,
+        max_key_len: KEY_LEN,
+        max_value_len: 8 << (SEGMENT_SHIFT - 3),
         segments: 8,
         reserve: 1,
         pages: 4,
         depth_max: 3,
         pinned_max: 2,
-        commit_bytes: 8 << SEGMENT_SHIFT,
-        huge: false,
+        segments_in_pieces: 0,
+        log_piece: 1,
+        index_piece: 1,
     };
     Arc::new(Engine::build(geometry, &options).unwrap())
 }
@@ -57,7 +61,7 @@ fn get(engine: &Engine, key: Key) -> Option<Vec<u8>> {
     let mut value = Vec::new();
     let hash = engine.admit_key(&key).unwrap();
     let moment = engine.moment();
-    let found = engine.read(hash, &key, &moment, |entry| entry.value.copy_to_vec(&mut value));
+    let found = engine.read(hash, &key, &moment, CopyTo(&mut value));
     found.unwrap().map(|()| value)
 }
 
@@ -195,7 +199,9 @@ fn a_reader_sees_a_whole_value_beside_relocation_and_reuse() {
         let engine = with_a_dead_segment();
         let segment = {
             let hash = engine.admit_key(&A).unwrap();
-            engine.read(hash, &A, &engine.moment(), |entry| entry.place.unwrap().0).unwrap()
+            engine
+                .read(hash, &A, &engine.moment(), |entry: Entry<'_>| entry.place.unwrap().0)
+                .unwrap()
         };
         let writer = thread::spawn({
             let engine = Arc::clone(&engine);

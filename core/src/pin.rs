@@ -8,6 +8,7 @@ use crate::clock::Moment;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::hash::Hash;
+use crate::reader::Entry;
 use crate::types::Version;
 
 /// A value that stays where and as it is until this is dropped, whatever happens to its entry or to the store's handle.
@@ -38,7 +39,7 @@ impl Pinned {
     ) -> Result<Option<Pinned>> {
         loop {
             let look = || {
-                engine.read(hash, key, moment, |entry| {
+                engine.read(hash, key, moment, |entry: Entry<'_>| {
                     (entry.place, entry.version, entry.value.len())
                 })
             };

@@ -89,6 +89,29 @@ pub(crate) struct Entry<'a> {
     pub(crate) place: Option<(usize, usize)>,
 }
 
+/// What a reader does with the entry that it looked for; any closure will do.
+pub(crate) trait Visit<T> {
+    /// Runs again if what it was shown turns out to have changed meanwhile.
+    fn visit(&mut self, entry: Entry<'_>) -> T;
+}
+
+impl<T, F: FnMut(Entry<'_>) -> T> Visit<T> for F {
+    #[inline]
+    fn visit(&mut self, entry: Entry<'_>) -> T {
+        self(entry)
+    }
+}
+
+/// Replaces what a vector holds by the value. No closure, because the compiler must be told to inline it.
+pub(crate) struct CopyTo<'a>(pub(crate) &'a mut Vec<u8>);
+
+impl Visit<()> for CopyTo<'_> {
+    #[inline(always)]
+    fn visit(&mut self, entry: Entry<'_>) {
+        entry.value.copy_to_vec(self.0);
+    }
+}
+
 /// What one look without a lock saw.
 enum Glance<T> {
     Hit(T),
@@ -106,7 +129,7 @@ impl Engine {
         hash: Hash,
         key: &[u8],
         moment: &Moment<'_>,
-        mut read: impl FnMut(Entry<'_>) -> T,
+        mut read: impl Visit<T>,
     ) -> Result<Option<T>> {
         match self.glance_at_home(hash, key, moment, &mut read) {
             Some(Look::Entry(answer)) => Ok(answer),
@@ -123,7 +146,7 @@ impl Engine {
         hash: Hash,
         key: &[u8],
         moment: &Moment<'_>,
-        read: &mut impl FnMut(Entry<'_>) -> T,
+        read: &mut impl Visit<T>,
     ) -> Option<Look<T>> {
         let directory = &self.stripe(hash).directory;
         let page = directory.page(&self.index, directory.depth(), hash);
@@ -138,7 +161,7 @@ impl Engine {
         hash: Hash,
         key: &[u8],
         moment: &Moment<'_>,
-        mut read: impl FnMut(Entry<'_>) -> T,
+        mut read: impl Visit<T>,
     ) -> Result<Option<T>> {
         for _ in 0..ROUNDS {
             match self.glance(hash, key, moment, &mut read) {
@@ -156,7 +179,7 @@ impl Engine {
         hash: Hash,
         key: &[u8],
         moment: &Moment<'_>,
-        mut read: impl FnMut(Entry<'_>) -> T,
+        mut read: impl Visit<T>,
     ) -> Result<Option<T>> {
         let writer = self.lock(hash, moment)?;
         let Some(found) = writer.locate(hash, key) else { return Ok(None) };
@@ -168,7 +191,7 @@ impl Engine {
         found.record.copy_value(&mut copy);
         drop(writer);
         let value = Value(Source::Copy(&copy));
-        Ok(Some(read(Entry { value, version: Version(version), expiry, place: None })))
+        Ok(Some(read.visit(Entry { value, version: Version(version), expiry, place: None })))
     }
 
     /// ```text
@@ -181,7 +204,7 @@ impl Engine {
         hash: Hash,
         key: &[u8],
         moment: &Moment<'_>,
-        read: &mut impl FnMut(Entry<'_>) -> T,
+        read: &mut impl Visit<T>,
     ) -> Glance<T> {
         let directory = &self.stripe(hash).directory;
         let depth = directory.depth();
@@ -218,7 +241,7 @@ impl Engine {
         slot: Slot,
         key: &[u8],
         moment: &Moment<'_>,
-        read: &mut impl FnMut(Entry<'_>) -> T,
+        read: &mut impl Visit<T>,
     ) -> Look<T> {
         let (log, pages) = (self.log.view(), self.index.pages.view());
         let segment_shift = self.geometry.segment_shift;
@@ -242,16 +265,17 @@ impl Engine {
         }
         let seen = if record.key_is(key) {
             let expiry = record.expiry();
-            Look::Entry((!expired(expiry, moment)).then(|| {
-                let byte = record.value_byte();
-                let len = record.header.value_len();
-                read(Entry {
+            if expired(expiry, moment) {
+                Look::Entry(None)
+            } else {
+                let (byte, len) = (record.value_byte(), record.header.value_len());
+                Look::Entry(Some(read.visit(Entry {
                     value: Value(Source::Log { log, byte, len }),
                     version: Version(version),
                     expiry,
                     place: Some((segment, byte)),
-                })
-            }))
+                })))
+            }
         } else {
             Look::OtherKey
         };
@@ -294,9 +318,7 @@ impl Engine {
                 self.prefetch_record(pages[i], hashes[i]);
             }
             for (i, key) in group.iter().enumerate() {
-                let found = self.read(hashes[i], key.as_ref(), moment, |entry| {
-                    entry.value.copy_to_vec(&mut value);
-                })?;
+                let found = self.read(hashes[i], key.as_ref(), moment, CopyTo(&mut value))?;
                 each(number * GROUP + i, found.map(|()| value.as_slice()));
             }
         }

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::Slot;
 use crate::log::record::Record;
+use crate::reader::CopyTo;
 use crate::sync::{Ordering, fence};
 
 /// A key and its value.
@@ -75,9 +76,7 @@ impl Cursor {
             let key = &self.keys[range];
             let mut value = Vec::new();
             let hash = self.engine.hasher.hash(key);
-            let found = self
-                .engine
-                .read(hash, key, &moment, |entry| entry.value.copy_to_vec(&mut value))?;
+            let found = self.engine.read(hash, key, &moment, CopyTo(&mut value))?;
             if found.is_some() {
                 return Ok(Some((key.to_vec(), value)));
             }

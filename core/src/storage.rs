@@ -27,9 +27,9 @@ pub(crate) struct AnonymousMemory {
 
 #[cfg(not(loom))]
 impl AnonymousMemory {
-    /// Reserves `words` words. With `huge`, asks for huge pages: a dependent random load measured 192 ns with them and
-    /// 294 ns without.
-    pub(crate) fn reserve(words: usize, huge: bool) -> Result<Self> {
+    /// Reserves `words` words. Asks for huge pages for the first `huge_words`: a dependent random load measured 192 ns
+    /// with them and 294 ns without.
+    pub(crate) fn reserve(words: usize, huge_words: usize) -> Result<Self> {
         let bytes = words.checked_mul(8).ok_or_else(|| Error::NoMemory {
             bytes: u64::MAX,
             reason: "the address space of this machine is smaller".into(),
@@ -40,12 +40,12 @@ impl AnonymousMemory {
             .map_anon()
             .map_err(|e| Error::NoMemory { bytes: bytes as u64, reason: e.to_string() })?;
         #[cfg(target_os = "linux")]
-        if huge {
+        if huge_words > 0 {
             // A kernel without huge pages refuses; the store works as well, only slower.
-            let _ = map.advise(memmap2::Advice::HugePage);
+            let _ = map.advise_range(memmap2::Advice::HugePage, 0, huge_words * 8);
         }
         #[cfg(not(target_os = "linux"))]
-        let _ = huge;
+        let _ = huge_words;
         Ok(AnonymousMemory { map: memmap2::MmapRaw::from(map) })
     }
 }
@@ -84,7 +84,7 @@ pub(crate) struct ModelMemory {
 
 #[cfg(loom)]
 impl ModelMemory {
-    pub(crate) fn reserve(words: usize, _huge: bool) -> Result<Self> {
+    pub(crate) fn reserve(words: usize, _huge_words: usize) -> Result<Self> {
         Ok(ModelMemory { words: (0..words).map(|_| AtomicU64::new(0)).collect() })
     }
 }

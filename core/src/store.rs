@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::pin::Pinned;
-use crate::reader::{Entry, Value};
+use crate::reader::{CopyTo, Entry, Value, Visit};
 use crate::scan::Cursor;
 use crate::stats::Stats;
 use crate::types::{
@@ -60,7 +60,7 @@ impl Store {
     /// The same into a vector that is reused: `out` is cleared, then filled if there is a value.
     pub fn get_into(&self, key: impl AsRef<[u8]>, out: &mut Vec<u8>) -> Result<bool> {
         out.clear();
-        let found = self.read(key.as_ref(), |entry| entry.value.copy_to_vec(out))?;
+        let found = self.read(key.as_ref(), CopyTo(out))?;
         if found.is_none() {
             // A copy that lost a race may be left.
             out.clear();
@@ -77,13 +77,13 @@ impl Store {
         key: impl AsRef<[u8]>,
         mut read: impl FnMut(Value<'_>, Version) -> T,
     ) -> Result<Option<T>> {
-        self.read(key.as_ref(), |entry| read(entry.value, entry.version))
+        self.read(key.as_ref(), |entry: Entry<'_>| read(entry.value, entry.version))
     }
 
     /// The value with its version, for a later conditional write.
     pub fn get_versioned(&self, key: impl AsRef<[u8]>) -> Result<Option<(Vec<u8>, Version)>> {
         let mut value = Vec::new();
-        let version = self.read(key.as_ref(), |entry| {
+        let version = self.read(key.as_ref(), |entry: Entry<'_>| {
             entry.value.copy_to_vec(&mut value);
             entry.version
         })?;
@@ -253,7 +253,7 @@ impl Store {
 
     /// Whether a key has a value.
     pub fn contains(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        Ok(self.read(key.as_ref(), |_| ())?.is_some())
+        Ok(self.read(key.as_ref(), |_: Entry<'_>| ())?.is_some())
     }
 
     /// What is known of an entry, without its value.
@@ -261,7 +261,7 @@ impl Store {
         let key = key.as_ref();
         let moment = self.engine.moment();
         let hash = self.engine.admit_key(key)?;
-        self.engine.read(hash, key, &moment, |entry| EntryInfo {
+        self.engine.read(hash, key, &moment, |entry: Entry<'_>| EntryInfo {
             version: entry.version,
             value_len: entry.value.len(),
             ttl: match entry.expiry {
@@ -399,13 +399,13 @@ impl Store {
     /// Longest key in bytes: 65,535, or half a segment in a store of less than 16 MiB.
     #[must_use]
     pub fn max_key_len(&self) -> usize {
-        self.engine.geometry.max_key_len()
+        self.engine.geometry.max_key_len
     }
 
     /// Longest value in bytes: an eighth of a segment, which is 64 KiB in a store of 64 MiB.
     #[must_use]
     pub fn max_value_len(&self) -> usize {
-        self.engine.geometry.max_value_len()
+        self.engine.geometry.max_value_len
     }
 
     /// Numbers about the store; costs microseconds.
@@ -444,7 +444,7 @@ impl Store {
     }
 
     #[inline]
-    fn read<T>(&self, key: &[u8], read: impl FnMut(Entry<'_>) -> T) -> Result<Option<T>> {
+    fn read<T>(&self, key: &[u8], read: impl Visit<T>) -> Result<Option<T>> {
         let hash = self.engine.admit_key(key)?;
         self.engine.read(hash, key, &self.engine.moment(), read)
     }

@@ -67,10 +67,12 @@ pub(crate) const SPARSE_BYTES_PER_ENTRY: usize = 2 * 8;
 
 impl Index {
     pub(crate) fn new(geometry: &Geometry) -> Result<Index> {
+        let words = geometry.pages * PAGE_WORDS;
+        let huge_words = if geometry.index_piece > 1 { words } else { 0 };
         Ok(Index {
-            pages: Region::anonymous(geometry.pages * PAGE_WORDS, geometry.huge)?,
-            table: Region::anonymous(geometry.pages * PAGE_TABLE_WORDS, false)?,
-            directories: Region::anonymous(geometry.stripes << geometry.depth_max, false)?,
+            pages: Region::anonymous(words, huge_words)?,
+            table: Region::anonymous(geometry.pages * PAGE_TABLE_WORDS, 0)?,
+            directories: Region::anonymous(geometry.stripes << geometry.depth_max, 0)?,
             depth_max: geometry.depth_max,
         })
     }

@@ -40,8 +40,10 @@ struct SpaceState {
     limbo: Vec<usize>,
     /// Segments whose memory was given back.
     decommitted: Vec<usize>,
-    /// From this segment on nothing was ever committed.
-    next_segment: usize,
+    /// From this segment on nothing was ever committed of those that are committed in pieces ...
+    next_in_piece: usize,
+    /// ... and from this one on of the others.
+    next_single: usize,
     leased: usize,
     /// Committed pages for the next split.
     free_pages: Vec<usize>,
@@ -77,7 +79,8 @@ impl Space {
                 free: Vec::new(),
                 limbo: Vec::new(),
                 decommitted: Vec::new(),
-                next_segment: 0,
+                next_in_piece: 0,
+                next_single: geometry.segments_in_pieces,
                 leased: 0,
                 free_pages: Vec::new(),
                 decommitted_pages: Vec::new(),
@@ -214,8 +217,9 @@ impl Space {
             return Err(format!("I1: {} bytes are committed", state.committed));
         }
         let known = state.leased + state.free.len() + state.limbo.len() + state.decommitted.len();
-        if known != state.next_segment {
-            return Err(format!("I2: {known} of {} segments are known", state.next_segment));
+        let committed = state.ever_committed(&self.geometry);
+        if known != committed {
+            return Err(format!("I2: {known} of {committed} segments are known"));
         }
         Ok(())
     }
@@ -234,35 +238,48 @@ impl SpaceState {
     fn available(&self, geometry: &Geometry) -> usize {
         let room =
             (geometry.max_bytes as usize).saturating_sub(self.committed) / geometry.segment_bytes();
-        let piece = geometry.commit_bytes / geometry.segment_bytes();
-        let fresh = (room / piece * piece).min(geometry.segments - self.next_segment);
-        self.free.len() + room.min(fresh + self.decommitted.len())
+        let piece = geometry.log_piece;
+        let in_pieces =
+            (room / piece * piece).min(geometry.segments_in_pieces - self.next_in_piece);
+        let single = geometry.segments - self.next_single + self.decommitted.len();
+        self.free.len() + room.min(in_pieces + single)
+    }
+
+    /// Segments that were ever committed.
+    fn ever_committed(&self, geometry: &Geometry) -> usize {
+        self.next_in_piece + self.next_single - geometry.segments_in_pieces
     }
 
     fn log_bytes(&self, geometry: &Geometry) -> usize {
-        (self.next_segment - self.decommitted.len()) * geometry.segment_bytes()
+        (self.ever_committed(geometry) - self.decommitted.len()) * geometry.segment_bytes()
     }
 
     fn take_segment(&mut self, geometry: &Geometry) -> Option<usize> {
         if let Some(segment) = self.free.pop() {
             return Some(segment);
         }
-        // Fresh address space first: there a whole huge page can be had.
-        let piece = geometry.commit_bytes / geometry.segment_bytes();
-        let fresh = piece.min(geometry.segments - self.next_segment);
-        if fresh > 0 && self.fits(fresh * geometry.segment_bytes(), geometry) {
-            self.committed += fresh * geometry.segment_bytes();
+        // Fresh pieces first: there a whole huge page can be had.
+        let piece = geometry.log_piece.min(geometry.segments_in_pieces - self.next_in_piece);
+        if piece > 0 && self.fits(piece * geometry.segment_bytes(), geometry) {
+            self.committed += piece * geometry.segment_bytes();
             // Popped from the end: the lowest address first.
-            self.free.extend((self.next_segment..self.next_segment + fresh).rev());
-            self.next_segment += fresh;
+            self.free.extend((self.next_in_piece..self.next_in_piece + piece).rev());
+            self.next_in_piece += piece;
             return self.free.pop();
         }
-        if self.fits(geometry.segment_bytes(), geometry) {
-            let segment = self.decommitted.pop()?;
-            self.committed += geometry.segment_bytes();
-            return Some(segment);
+        if !self.fits(geometry.segment_bytes(), geometry) {
+            return None;
         }
-        None
+        let segment = match self.decommitted.pop() {
+            Some(segment) => segment,
+            None if self.next_single < geometry.segments => {
+                self.next_single += 1;
+                self.next_single - 1
+            }
+            None => return None,
+        };
+        self.committed += geometry.segment_bytes();
+        Some(segment)
     }
 
     fn decommit_segment(&mut self, segment: usize, geometry: &Geometry, log: &Region) {
@@ -287,8 +304,7 @@ impl SpaceState {
             return Some(page);
         }
         if self.next_page == self.committed_pages {
-            let piece = (geometry.commit_bytes / (PAGE_WORDS * WORD)).max(1);
-            let fresh = piece.min(geometry.pages - self.committed_pages);
+            let fresh = geometry.index_piece.min(geometry.pages - self.committed_pages);
             if fresh > 0 && self.commit(fresh * PAGE_BYTES, geometry, log) {
                 self.committed_pages += fresh;
             } else if !self.decommitted_pages.is_empty() && self.commit(PAGE_BYTES, geometry, log) {
