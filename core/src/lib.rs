@@ -40,6 +40,8 @@ mod clock;
 mod engine;
 mod error;
 mod fork;
+#[cfg(all(test, not(loom)))]
+mod format;
 mod geometry;
 mod hash;
 mod index;
@@ -73,3 +75,8 @@ pub use store::Store;
 pub use types::{
     Condition, EntryInfo, ExpireCondition, SetOptions, SetOutcome, TimeToLive, Version, WorkLeft,
 };
+
+/// The examples of README.md, to be compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Least `max_bytes`: one stripe with its open segments, and as much again to reclaim from.
 pub const MIN_MAX_BYTES: u64 = 1 << 20;
 
-/// Greatest `max_bytes`: what the index's addresses name.
+/// Greatest `max_bytes`, 4 TiB: log and index each reserve as much address space, of which a process has 128 TiB.
 pub const MAX_MAX_BYTES: u64 = 1 << 42;
 
 /// What a store is opened with.

@@ -15,7 +15,7 @@ use crate::stats::Stats;
 use crate::types::{
     Condition, EntryInfo, ExpireCondition, SetOptions, SetOutcome, TimeToLive, Version, WorkLeft,
 };
-use crate::update::{Change, Current, NewValue, parse_number};
+use crate::update::{Change, Current, NewValue};
 
 /// A key-value store in memory, under a hard cap.
 ///
@@ -494,15 +494,6 @@ fn holds(condition: Condition<'_>, current: Option<Current<'_>>) -> bool {
         Condition::IfPresent => current.is_some(),
         Condition::IfVersion(version) => current.is_some_and(|c| c.version() == version),
         Condition::IfValue(value) => current.is_some_and(|c| c.value_is(value)),
-    }
-}
-
-impl Current<'_> {
-    fn number(&self) -> Result<i64> {
-        if self.value_len() > crate::update::NUMBER_LEN {
-            return Err(Error::NotANumber { len: self.value_len() });
-        }
-        parse_number(&self.value())
     }
 }
 

@@ -129,10 +129,21 @@ impl Engine {
 }
 
 impl<'a> Writer<'a> {
+    /// The entry of a key if it is the first with its tag in the home bucket, as nearly all are.
+    #[inline]
+    fn locate_at_home(&self, hash: Hash, key: &[u8]) -> Option<Located<'a>> {
+        let (directory, engine) = (&self.stripe.directory, self.engine);
+        let head = directory.page(&engine.index, directory.depth(), hash);
+        let (word, slot) = engine.index.first_in_bucket(head, hash)?;
+        let record = Record::at(engine.log.view(), slot.address());
+        record.key_is(key).then(|| Located { place: Place::of_entry(head, word), record })
+    }
+
     /// The entry of a key, expired or not.
     #[inline]
     pub(crate) fn locate(&self, hash: Hash, key: &[u8]) -> Option<Located<'a>> {
-        self.find_record(hash, |record| record.key_is(key))
+        self.locate_at_home(hash, key)
+            .or_else(|| self.find_record(hash, |record| record.key_is(key)))
     }
 
     /// The entry of a key's hash whose record satisfies a condition.
@@ -298,12 +309,14 @@ impl<'a> Writer<'a> {
             version_word.store(old_version, Ordering::Release);
             return None;
         }
-        self.sub_live(record);
         let version = self.next_version();
-        let record = Record { header, ..*record };
-        record.overwrite(version.get(), entry.expiry, entry.key, entry.value);
-        self.add_live(&record);
-        self.note_expiry(&record, moment);
+        let new = Record { header, ..*record };
+        new.overwrite(version.get(), entry.expiry, entry.key, entry.value);
+        if header.words() != record.header.words() {
+            self.sub_live(record);
+            self.add_live(&new);
+        }
+        self.note_expiry(&new, moment);
         Some(version)
     }
 

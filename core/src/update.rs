@@ -9,13 +9,13 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::log::record::Record;
+use crate::log::record::{Record, copy_to_slice};
 use crate::reader::expired;
 use crate::stripe::{NeedRoom, NewEntry};
 use crate::types::Version;
 
 /// An `i64` in decimal has at most this many bytes. A counter gets room for them, so that it never outgrows its record.
-pub(crate) const NUMBER_LEN: usize = 20;
+const NUMBER_LEN: usize = 20;
 const NUMBER_ROOM: usize = 24;
 
 /// The entry as an operation finds it, under the stripe's lock.
@@ -39,6 +39,15 @@ impl Current<'_> {
         let mut value = Vec::new();
         self.record.copy_value(&mut value);
         value
+    }
+
+    /// The number that the value says in decimal.
+    pub(crate) fn number(&self) -> Result<i64> {
+        let len = self.value_len();
+        let mut bytes = [0; NUMBER_LEN];
+        let value = bytes.get_mut(..len).ok_or(Error::NotANumber { len })?;
+        copy_to_slice(self.record.log, self.record.value_byte(), value);
+        parse_number(value)
     }
 
     pub(crate) fn value_is(&self, bytes: &[u8]) -> bool {
@@ -146,11 +155,21 @@ impl Scratch {
         match value {
             NewValue::Bytes(bytes) => bytes,
             NewValue::Number(number) => {
-                let mut rest = &mut self.number[..];
-                // 20 bytes hold every i64.
-                let _ = std::io::Write::write_fmt(&mut rest, format_args!("{number}"));
-                let len = NUMBER_LEN - rest.len();
-                &self.number[..len]
+                let mut rest = number.unsigned_abs();
+                let mut first = NUMBER_LEN;
+                loop {
+                    first -= 1;
+                    self.number[first] = b'0' + (rest % 10) as u8;
+                    rest /= 10;
+                    if rest == 0 {
+                        break;
+                    }
+                }
+                if number < 0 {
+                    first -= 1;
+                    self.number[first] = b'-';
+                }
+                &self.number[first..]
             }
             NewValue::Appended(tail) => {
                 if let Some(current) = current {
@@ -165,18 +184,24 @@ impl Scratch {
 
 /// The number that a value says in canonical decimal: no sign but a minus before a number that is not zero, no leading
 /// zeros, no spaces.
-pub(crate) fn parse_number(value: &[u8]) -> Result<i64> {
+fn parse_number(value: &[u8]) -> Result<i64> {
     let bad = || Error::NotANumber { len: value.len() };
     let digits = value.strip_prefix(b"-").unwrap_or(value);
-    let canonical = match digits {
-        b"0" => digits.len() == value.len(),
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    if !canonical || value.len() > NUMBER_LEN {
+    let negative = digits.len() != value.len();
+    if digits.is_empty() || digits[0] == b'0' && value != b"0" {
         return Err(bad());
     }
-    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).ok_or_else(bad)
+    // Downwards, because there is one more negative number than positive ones.
+    let mut number = 0_i64;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return Err(bad());
+        }
+        let digit = i64::from(digit - b'0');
+        let next = number.checked_mul(10).and_then(|number| number.checked_sub(digit));
+        number = next.ok_or_else(bad)?;
+    }
+    if negative { Ok(number) } else { number.checked_neg().ok_or_else(bad) }
 }
 
 #[cfg(test)]

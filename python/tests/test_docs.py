@@ -59,6 +59,14 @@ def test_readme(capsys):
         assert store.increment("visits") == 1 and store["visits"] == b"1"
 
 
+def test_readme_of_the_project(capsys):
+    text = (ROOT / "README.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 1
+    exec(compile(examples[0], "README.md", "exec"), {})
+    assert capsys.readouterr().out == "b'hello!' 3\n"
+
+
 def test_version():
     cargo = tomllib.loads((ROOT / "Cargo.toml").read_text())
     assert nyala.__version__ == cargo["workspace"]["package"]["version"]

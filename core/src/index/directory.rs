@@ -142,13 +142,16 @@ impl Directory {
             helpers.space.give_back_page(upper);
             return false;
         }
-        index.wipe(upper, local + 1);
+        // The page may have been named by the same words before: a reader that still has it from then finds another
+        // version.
+        begin_move(index, upper, local + 1);
         let mut spare = begin_move(index, page, local + 1);
         for (slot, hash) in entries {
             let to = if hash.goes_up(local) { upper } else { page };
             place_again(index, to, slot, hash, &mut spare);
         }
         self.redirect(index, hash.directory(local) | 1 << local, local + 1, upper);
+        end_move(index, upper);
         end_move(index, page);
         spare.into_iter().for_each(|page| helpers.space.give_back_page(page));
         true
@@ -334,4 +337,54 @@ fn place_again(index: &Index, head: usize, slot: Slot, hash: Hash, spare: &mut V
 fn end_move(index: &Index, page: usize) {
     let version = index.version(page);
     version.store(version.load(Ordering::Relaxed) + 1, Ordering::Release);
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use crate::engine::Engine;
+    use crate::hash::Hash;
+    use crate::options::{Options, Tuning};
+    use crate::sync::Ordering;
+    use crate::update::{Change, NewValue};
+
+    fn set(engine: &Engine, key: u32) {
+        let change = Change::Store(NewValue::Bytes(b"v"), 0);
+        engine.update(&key.to_le_bytes(), |_, _| Ok((change, ()))).unwrap();
+    }
+
+    fn remove(engine: &Engine, key: u32) {
+        engine.update(&key.to_le_bytes(), |_, _| Ok((Change::Remove, ()))).unwrap();
+    }
+
+    /// The steps of a reader that misses, by hand, so that the writer can do much between two of them.
+    #[test]
+    fn a_page_that_comes_back_hides_no_key() {
+        let tuning = Tuning { seed: Some(1), ..Tuning::default() };
+        let engine = Engine::open(&Options::memory(1 << 20).tuning(tuning)).unwrap();
+        let directory = &engine.stripes[0].directory;
+        let hash_of = |key: u32| -> Hash { engine.hasher.hash(&key.to_le_bytes()) };
+        let first_split = (0..).find(|key| {
+            set(&engine, *key);
+            directory.depth() == 1
+        });
+        let keys = 0..=first_split.unwrap();
+        let stays = keys.clone().find(|key| hash_of(*key).directory(1) == 1).unwrap();
+        let page_of = |key| directory.page(&engine.index, directory.depth(), hash_of(key));
+
+        let page = page_of(stays);
+        keys.filter(|key| *key != stays).for_each(|key| remove(&engine, key));
+        assert_ne!(page_of(stays), page, "the pages did not merge");
+        let version = engine.index.version(page).load(Ordering::Acquire);
+        let probed = engine.index.probe(page, hash_of(stays), |_, _| ControlFlow::Break(()));
+        assert!(version.is_multiple_of(2) && probed.is_none());
+        for key in 1_000_000.. {
+            set(&engine, key);
+            if page_of(stays) == page {
+                break;
+            }
+        }
+        assert_ne!(engine.index.version(page).load(Ordering::Relaxed), version, "a false miss");
+    }
 }

@@ -5,6 +5,8 @@
 //! how many entries probed past it.
 
 mod directory;
+#[cfg(all(test, not(loom)))]
+mod format;
 mod page;
 mod tags;
 

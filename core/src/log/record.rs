@@ -224,7 +224,7 @@ impl<'a> Record<'a> {
         copy
     }
 
-    /// Header of a copy: no slack but the least that `least_words` asks for, and a word for the expiry if `expires`.
+    /// Header of a copy: no slack, and a word for the expiry if `expires`.
     pub(crate) fn compact_header(&self, expires: bool) -> Header {
         Header::new(self.header.key_len(), self.header.value_len(), expires, 0)
     }

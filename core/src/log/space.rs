@@ -157,7 +157,7 @@ impl Space {
         self.publish(&state);
     }
 
-    /// An index page, or `None` if the budget has no room for it that reclaim does not need.
+    /// An index page, or `None` if the budget has no room for it but the free segments of the reserve.
     pub(crate) fn take_page(&self, log: &Region) -> Option<usize> {
         let mut state = self.lock();
         let page = state.take_page(&self.geometry, log);
@@ -330,7 +330,7 @@ impl SpaceState {
         }
     }
 
-    /// Takes bytes from the budget, if need be from free segments that reclaim does not need.
+    /// Takes bytes from the budget, if need be from free segments, but never what reclaim needs for its survivors.
     fn commit(&mut self, bytes: usize, geometry: &Geometry, log: &Region) -> bool {
         while !self.fits(bytes, geometry) {
             if self.free.len() <= geometry.reserve {
@@ -340,7 +340,11 @@ impl SpaceState {
             self.decommit_segment(segment, geometry, log);
         }
         self.committed += bytes;
-        true
+        let reserved = self.available(geometry) >= geometry.reserve;
+        if !reserved {
+            self.committed -= bytes;
+        }
+        reserved
     }
 
     fn fits(&self, bytes: usize, geometry: &Geometry) -> bool {

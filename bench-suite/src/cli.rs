@@ -1,0 +1,266 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use lexopt::prelude::{Long, Short, Value};
+
+use crate::engines::{self, Listed};
+use crate::fault::{Context, Fault, Result};
+use crate::measure::blocks::{self, INTRODUCE, MEASURE, Order};
+use crate::measure::unit::Unit;
+use crate::profile::{self, Profile};
+use crate::record;
+use crate::report;
+
+const DEFAULT_OUT: &str = "bench-report";
+const DEFAULT_SEED: u64 = 20_260_501;
+
+/// Exit codes: the caller gave wrong arguments, or something failed.
+const WRONG_ARGUMENTS: u8 = 2;
+const FAILED: u8 = 1;
+
+/// What the arguments ask for.
+enum Request {
+    Help,
+    Run { order: Order, out: PathBuf },
+    Report { file: PathBuf },
+    Introduce(&'static Listed),
+    Measure(Box<Unit>),
+}
+
+pub(crate) fn main() -> ExitCode {
+    let request = match parse(std::env::args_os().skip(1)) {
+        Ok(request) => request,
+        Err(fault) => {
+            eprintln!("nyala-bench: {fault}\nTry `nyala-bench --help`.");
+            return ExitCode::from(WRONG_ARGUMENTS);
+        }
+    };
+    match execute(request) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("{fault}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn help() -> String {
+    let profiles: String = profile::ALL
+        .iter()
+        .map(|profile| format!("  {:8} {}\n", profile.name, profile.about))
+        .collect();
+    format!(
+        "Measures Nyala beside other key-value stores on the same work.\n\n\
+         nyala-bench run [--profile NAME] [--engines A,B] [--trace FILE] [--out DIR] [--seed N]\n\
+         nyala-bench report FILE\n\n\
+         run measures, writes DIR/latest.jsonl and DIR/index.html and prints tables.\n\
+         report makes the same tables, and index.html beside FILE, from a recorded FILE.\n\n\
+         --profile NAME  how much is measured (default quick):\n{profiles}\
+         --engines A,B   only these: {} (default: all that are installed)\n\
+         --trace FILE    requests for the cache-aside replay: gzip of little-endian 32-bit key numbers\n\
+         \x20               (default: a generated trace)\n\
+         --out DIR       where results go (default {DEFAULT_OUT})\n\
+         --seed N        seed of keys, streams and order, 0 to 2^64-1 (default {DEFAULT_SEED})\n",
+        engine_names()
+    )
+}
+
+fn engine_names() -> String {
+    engines::ALL.map(|listed| listed.name).join(", ")
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> Result<Request> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut parser = lexopt::Parser::from_args(arguments.clone());
+    let Some(first) = parser.next().context(|| "arguments".to_owned())? else {
+        return Err(Fault::new("no command given; allowed are run and report"));
+    };
+    match first {
+        Long("help") | Short('h') => Ok(Request::Help),
+        Value(command) => match command.to_string_lossy().as_ref() {
+            "run" => parse_run(&mut parser, &arguments),
+            "report" => parse_report(&mut parser),
+            INTRODUCE => {
+                let name: String = read_order(&mut parser)?;
+                engine(&name).map(Request::Introduce)
+            }
+            MEASURE => Ok(Request::Measure(Box::new(read_order(&mut parser)?))),
+            other => Err(Fault::new(format!(
+                "no command is named {other:?}; allowed are run and report"
+            ))),
+        },
+        other => Err(unexpected(other)),
+    }
+}
+
+fn unexpected(argument: lexopt::Arg<'_>) -> Fault {
+    Fault::new(argument.unexpected().to_string())
+}
+
+fn read_order<T: serde::de::DeserializeOwned>(parser: &mut lexopt::Parser) -> Result<T> {
+    let text = text_of(parser, "an order")?;
+    serde_json::from_str(&text).context(|| "the order is not readable".to_owned())
+}
+
+fn text_of(parser: &mut lexopt::Parser, what: &str) -> Result<String> {
+    let value = parser.value().context(|| what.to_owned())?;
+    value
+        .into_string()
+        .map_err(|value| Fault::new(format!("{what}: {} is not UTF-8", value.display())))
+}
+
+fn engine(name: &str) -> Result<&'static Listed> {
+    engines::find(name).ok_or_else(|| {
+        Fault::new(format!(
+            "--engines: no engine is named {name:?}; allowed are {}",
+            engine_names()
+        ))
+    })
+}
+
+fn profile(name: &str) -> Result<&'static Profile> {
+    profile::find(name).ok_or_else(|| {
+        let names = profile::ALL.map(|profile| profile.name).join(", ");
+        Fault::new(format!("--profile: no profile is named {name:?}; allowed are {names}"))
+    })
+}
+
+fn parse_run(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Request> {
+    let mut chosen = profile("quick")?;
+    let mut engines: Vec<&'static Listed> = engines::ALL.iter().collect();
+    let mut trace = None;
+    let mut out = PathBuf::from(DEFAULT_OUT);
+    let mut seed = DEFAULT_SEED;
+    while let Some(argument) = parser.next().context(|| "run".to_owned())? {
+        match argument {
+            Long("profile") => chosen = profile(&text_of(parser, "--profile")?)?,
+            Long("engines") => engines = engine_list(&text_of(parser, "--engines")?)?,
+            Long("trace") => trace = Some(existing_file("--trace", parser)?),
+            Long("out") => out = PathBuf::from(parser.value().context(|| "--out".to_owned())?),
+            Long("seed") => {
+                let text = text_of(parser, "--seed")?;
+                seed = text.parse().map_err(|_| {
+                    Fault::new(format!("--seed: {text:?} is no whole number from 0 to 2^64-1"))
+                })?;
+            }
+            Long("help") | Short('h') => return Ok(Request::Help),
+            other => return Err(unexpected(other)),
+        }
+    }
+    let order = Order { profile: chosen, engines, trace, seed, command: spelled(arguments, seed) };
+    Ok(Request::Run { order, out })
+}
+
+fn engine_list(text: &str) -> Result<Vec<&'static Listed>> {
+    let mut list: Vec<&'static Listed> = Vec::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let listed = engine(name)?;
+        if !list.iter().any(|known| known.name == listed.name) {
+            list.push(listed);
+        }
+    }
+    if list.is_empty() {
+        return Err(Fault::new(format!(
+            "--engines: {text:?} names no engine; allowed are {}",
+            engine_names()
+        )));
+    }
+    Ok(list)
+}
+
+fn existing_file(option: &str, parser: &mut lexopt::Parser) -> Result<PathBuf> {
+    let path = PathBuf::from(parser.value().context(|| option.to_owned())?);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Fault::new(format!("{option}: there is no file {}", path.display())))
+}
+
+fn parse_report(parser: &mut lexopt::Parser) -> Result<Request> {
+    let mut file = None;
+    while let Some(argument) = parser.next().context(|| "report".to_owned())? {
+        match argument {
+            Value(path) if file.is_none() => file = Some(PathBuf::from(path)),
+            Long("help") | Short('h') => return Ok(Request::Help),
+            other => return Err(unexpected(other)),
+        }
+    }
+    let file = file
+        .ok_or_else(|| Fault::new("report needs the FILE of JSON lines that a run has written"))?;
+    if !file.is_file() {
+        return Err(Fault::new(format!("report: there is no file {}", file.display())));
+    }
+    Ok(Request::Report { file })
+}
+
+/// The command as a person can repeat it, with the seed even if it was the default.
+fn spelled(arguments: &[OsString], seed: u64) -> String {
+    let mut command = "cargo run --release -p nyala-bench --".to_owned();
+    let mut seeded = false;
+    for argument in arguments {
+        let argument = argument.to_string_lossy();
+        seeded |= argument.starts_with("--seed");
+        let plain =
+            argument.chars().all(|letter| letter.is_alphanumeric() || "-_=./,".contains(letter));
+        command.push(' ');
+        if plain { command.push_str(&argument) } else { command.push_str(&format!("'{argument}'")) }
+    }
+    if !seeded {
+        command.push_str(&format!(" --seed {seed}"));
+    }
+    command
+}
+
+fn execute(request: Request) -> Result<()> {
+    match request {
+        Request::Help => {
+            print!("{}", help());
+            Ok(())
+        }
+        Request::Run { order, out } => run(&order, &out),
+        Request::Report { file } => show(&file),
+        Request::Introduce(listed) => {
+            for info in (listed.introduce)()? {
+                print_line(&info)?;
+            }
+            Ok(())
+        }
+        Request::Measure(unit) => {
+            (engine(&unit.engine)?.measure)(&unit, &mut |cell| print_line(&cell))
+        }
+    }
+}
+
+fn print_line(value: &impl serde::Serialize) -> Result<()> {
+    let mut line = serde_json::to_string(value).context(|| "cannot write a result".to_owned())?;
+    line.push('\n');
+    std::io::stdout()
+        .lock()
+        .write_all(line.as_bytes())
+        .context(|| "cannot print a result".to_owned())
+}
+
+fn run(order: &Order, out: &Path) -> Result<()> {
+    std::fs::create_dir_all(out)
+        .context(|| format!("--out: cannot make the folder {}", out.display()))?;
+    let program =
+        std::env::current_exe().context(|| "cannot find this program's own file".to_owned())?;
+    let file = out.join("latest.jsonl");
+    blocks::run(order, &program, &file)?;
+    show(&file)
+}
+
+/// Prints the tables and writes the page beside the file.
+fn show(file: &Path) -> Result<()> {
+    let record = record::file::read(file)?;
+    let page = file.with_file_name("index.html");
+    std::fs::write(&page, report::html(&record))
+        .context(|| format!("cannot write {}", page.display()))?;
+    print!("{}", report::terminal(&record));
+    println!("\nRecord: {}\nReport: {}", file.display(), page.display());
+    Ok(())
+}

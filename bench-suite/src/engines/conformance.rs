@@ -1,0 +1,156 @@
+//! What every store must do before its speed means anything. A row of an engine that fails here is refused.
+
+use super::contract::{Engine, Key, Session, Tally};
+use crate::fault::{Fault, Result};
+use crate::workloads::keys::{KeySpace, Random, Space};
+use crate::workloads::stream::{Kind, Op, VALUE_LEN, Values};
+
+const ENTRIES: u32 = 2000;
+/// Any fixed seed will do, as long as failures can be repeated.
+const SEED: u64 = 0x00c0_ffee;
+
+/// Stores, reads, overwrites, misses, counts, batches and pipelines, and compares every byte. Each `turn` uses keys of its
+/// own, so that one server can be checked in several ways.
+pub(crate) fn check<E: Engine>(engine: &E, turn: u64) -> Result<()> {
+    let name = engine.info().name;
+    let mut session = engine.session()?;
+    run(&mut session, SEED + turn).map_err(|fault| {
+        Fault::new(format!(
+            "{name} fails the conformance check, so its numbers would mean nothing: {fault}"
+        ))
+    })
+}
+
+fn run(session: &mut impl Session, seed: u64) -> Result<()> {
+    let keys = KeySpace::named(Space::Entries, seed);
+    let values = Values::new(seed);
+    load(session, keys, &values)?;
+    read_back(session, keys, &values)?;
+    overwrite(session, keys)?;
+    batch(session, keys)?;
+    count(session, KeySpace::named(Space::Counters, seed))?;
+    pipeline(session, KeySpace::named(Space::Trace { pass: 1 }, seed), &values)?;
+    read_through(session, KeySpace::named(Space::Trace { pass: 2 }, seed))
+}
+
+fn expect(what: &str, found: bool) -> Result<()> {
+    if found { Ok(()) } else { Err(Fault::new(what)) }
+}
+
+fn load(session: &mut impl Session, keys: KeySpace, values: &Values) -> Result<()> {
+    session.loading(true)?;
+    for entry in 0..ENTRIES {
+        session.set(&keys.key(entry), values.at(entry))?;
+    }
+    session.loading(false)
+}
+
+fn read_back(session: &mut impl Session, keys: KeySpace, values: &Values) -> Result<()> {
+    let mut out = vec![0xff; 300];
+    for entry in 0..ENTRIES {
+        expect("a stored key is missing", session.get(&keys.key(entry), &mut out)?)?;
+        expect("a read returns other bytes than were stored", out == values.at(entry))?;
+        expect(
+            "a read finds a key that was never stored",
+            !session.get(&keys.key(entry + ENTRIES), &mut out)?,
+        )?;
+    }
+    Ok(())
+}
+
+/// The third value of a key, which `batch` expects to find.
+fn replacement(entry: u32) -> [u8; VALUE_LEN] {
+    let mut value = [0xa5; VALUE_LEN];
+    value[..4].copy_from_slice(&entry.to_le_bytes());
+    value
+}
+
+fn overwrite(session: &mut impl Session, keys: KeySpace) -> Result<()> {
+    let mut out = Vec::new();
+    for entry in 0..ENTRIES {
+        let key = keys.key(entry);
+        // Shorter, longer, then of the first size again: in-place and moving overwrites both.
+        for value in [&[1_u8; 9][..], &[2; 200], &replacement(entry)] {
+            session.set(&key, value)?;
+            expect("an overwritten key is missing", session.get(&key, &mut out)?)?;
+            expect("a read after an overwrite returns other bytes", out == value)?;
+        }
+    }
+    Ok(())
+}
+
+fn batch(session: &mut impl Session, keys: KeySpace) -> Result<()> {
+    let mut random = Random::new(SEED, 1);
+    let mut out = Vec::new();
+    for size in [1, 31, 32, 33, 100] {
+        // One key in four was never stored.
+        let entries: Vec<u32> = (0..size)
+            .map(|_| u32::try_from(random.below(ENTRIES as usize)).unwrap_or(0))
+            .map(|entry| if entry % 4 == 0 { entry + ENTRIES } else { entry })
+            .collect();
+        let batch: Vec<Key> = entries.iter().map(|entry| keys.key(*entry)).collect();
+        let mut expected = Tally::default();
+        for entry in &entries {
+            if *entry < ENTRIES {
+                expected.hit(&replacement(*entry));
+            } else {
+                expected.miss();
+            }
+        }
+        let mut tally = Tally::default();
+        session.get_many(&batch, &mut out, &mut tally)?;
+        expect("a batch finds other values than single reads", tally == expected)?;
+    }
+    Ok(())
+}
+
+fn count(session: &mut impl Session, keys: KeySpace) -> Result<()> {
+    for sum in 1..=12 {
+        for entry in 0..50 {
+            expect("a counter's sum is wrong", session.increment(&keys.key(entry))? == sum)?;
+        }
+    }
+    Ok(())
+}
+
+fn pipeline(session: &mut impl Session, keys: KeySpace, values: &Values) -> Result<()> {
+    let mut out = Vec::new();
+    let mut tally = Tally::default();
+    let op = |entry: u32, kind| Op { key: keys.key(entry), value: entry, kind };
+    let mut expected = Tally::default();
+    let mut ops = Vec::new();
+    for entry in 0..100 {
+        // Within one pipeline an operation sees the ones before it.
+        ops.extend([
+            op(entry, Kind::Get),
+            op(entry, Kind::Set),
+            op(entry, Kind::Get),
+            op(1000, Kind::Increment),
+        ]);
+        expected.miss();
+        expected.hit(values.at(entry));
+        expected.hit(&(i64::from(entry) + 1).to_le_bytes());
+    }
+    for group in ops.chunks(session.depth()) {
+        session.execute(group, values, &mut out, &mut tally)?;
+    }
+    expect("pipelined operations give other answers than single ones", tally == expected)
+}
+
+fn read_through(session: &mut impl Session, keys: KeySpace) -> Result<()> {
+    let mut out = Vec::new();
+    let value = [7_u8; 100];
+    let all: Vec<Key> = (0..200).map(|entry| keys.key(entry)).collect();
+    for round in 0..2 {
+        let mut tally = Tally::default();
+        for group in all.chunks(session.depth()) {
+            session.read_through(group, &value, &mut out, &mut tally)?;
+        }
+        let hits = if round == 0 { 0 } else { all.len() as u64 };
+        expect(
+            "reading through does not fill the cache",
+            tally.hits == hits && tally.misses == all.len() as u64 - hits,
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! What an engine must offer to be measured: the same few operations, the same bytes in and out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Result;
+use crate::workloads::stream::{Kind, Op, Values};
+
+/// Bytes of a key.
+pub(crate) const KEY_LEN: usize = 16;
+/// A key as the streams hold it; engines see a slice.
+pub(crate) type Key = [u8; KEY_LEN];
+
+/// What an engine is opened with.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Memory the engine may use, where it can be told so.
+    pub(crate) budget_bytes: u64,
+    /// Threads that will each hold a session.
+    pub(crate) threads: usize,
+}
+
+/// In which comparison a row stands: a socket in between makes another experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Group {
+    /// Called as a function in the measured process.
+    InProcess,
+    /// Reached over loopback TCP, in a process of its own.
+    Socket,
+}
+
+/// How an engine introduces itself in the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Info {
+    /// Short name, as in `--engines` and in the cells.
+    pub(crate) name: String,
+    /// Name in tables and charts.
+    pub(crate) title: String,
+    pub(crate) version: String,
+    /// What a reader must know before comparing: printed with every table that has the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
+    pub(crate) group: Group,
+    /// A floor is no store: it shows what the harness or the hardware costs by itself.
+    pub(crate) floor: bool,
+    /// Every setting that is not the library's default, and the defaults that matter.
+    pub(crate) settings: Vec<String>,
+}
+
+/// Counts what reads brought, so that no work can be optimised away and no engine can win by losing keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+    pub(crate) checksum: u64,
+}
+
+impl Tally {
+    /// Adds a value that a read has copied into the caller's buffer: one addition for each eight bytes.
+    #[inline]
+    pub(crate) fn hit(&mut self, value: &[u8]) {
+        self.hits += 1;
+        let (words, rest) = value.as_chunks::<8>();
+        let mut sum = self.checksum;
+        for word in words {
+            sum = sum.wrapping_add(u64::from_le_bytes(*word));
+        }
+        for byte in rest {
+            sum = sum.wrapping_add(u64::from(*byte));
+        }
+        self.checksum = sum;
+    }
+
+    #[inline]
+    pub(crate) fn miss(&mut self) {
+        self.misses += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: Tally) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.checksum = self.checksum.wrapping_add(other.checksum);
+    }
+}
+
+/// A store under measurement.
+pub(crate) trait Engine: Sync + Sized {
+    /// One thread's way into the store.
+    type Session<'a>: Session
+    where
+        Self: 'a;
+
+    /// One call in so many is timed: the clock costs tens of nanoseconds, which only slow operations bear at each call.
+    const SAMPLE_EVERY: u32;
+
+    /// Fails with a line that says how to install what is missing.
+    fn available() -> Result<()> {
+        Ok(())
+    }
+
+    fn open(config: &Config) -> Result<Self>;
+
+    fn info(&self) -> Info;
+
+    fn session(&self) -> Result<Self::Session<'_>>;
+
+    /// Waits until work that the engine put off during the load is done, so that later cells do not pay for it.
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Memory that the engine holds now, in bytes: resident memory of its process, and files that lie in memory.
+    fn memory_bytes(&self) -> Result<u64> {
+        crate::measure::process::resident_bytes()
+    }
+
+    /// Processor time that another process has spent for the engine, in seconds.
+    fn server_cpu_seconds(&self) -> Result<f64> {
+        Ok(0.0)
+    }
+}
+
+/// The operations. Each returns when the work is done and acknowledged.
+pub(crate) trait Session {
+    /// Replaces `out` by the value; whether there was one.
+    fn get(&mut self, key: &[u8], out: &mut Vec<u8>) -> Result<bool>;
+
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
+
+    /// Adds one, from zero if the key is new, and returns the sum.
+    fn increment(&mut self, key: &[u8]) -> Result<i64>;
+
+    /// Reads many keys; engines without a call for it loop.
+    #[inline]
+    fn get_many(&mut self, keys: &[Key], out: &mut Vec<u8>, tally: &mut Tally) -> Result<()> {
+        for key in keys {
+            if self.get(key, out)? {
+                tally.hit(out);
+            } else {
+                tally.miss();
+            }
+        }
+        Ok(())
+    }
+
+    /// Operations that travel together: the pipeline of a server, 1 for a call.
+    #[inline]
+    fn depth(&self) -> usize {
+        1
+    }
+
+    /// Executes at most `depth` operations.
+    #[inline]
+    fn execute(
+        &mut self,
+        ops: &[Op],
+        values: &Values,
+        out: &mut Vec<u8>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        for op in ops {
+            match op.kind {
+                Kind::Get => {
+                    if self.get(&op.key, out)? {
+                        tally.hit(out);
+                    } else {
+                        tally.miss();
+                    }
+                }
+                Kind::Set => self.set(&op.key, values.at(op.value))?,
+                Kind::Increment => {
+                    let sum = self.increment(&op.key)?;
+                    tally.hit(&sum.to_le_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads at most `depth` keys and stores `value` under those that were missing, as a cache in front of a database does.
+    #[inline]
+    fn read_through(
+        &mut self,
+        keys: &[Key],
+        value: &[u8],
+        out: &mut Vec<u8>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        for key in keys {
+            if self.get(key, out)? {
+                tally.hit(out);
+            } else {
+                tally.miss();
+                self.set(key, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Around the load: an engine with transactions groups its writes in between.
+    fn loading(&mut self, _on: bool) -> Result<()> {
+        Ok(())
+    }
+}

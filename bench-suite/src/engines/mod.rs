@@ -1,0 +1,157 @@
+//! One file an engine, and the list of them.
+
+pub(crate) mod conformance;
+pub(crate) mod contract;
+mod dashmap;
+mod hashbrown;
+mod integers;
+mod noop;
+mod nyala;
+mod papaya;
+pub(crate) mod redis;
+mod redis_server;
+mod resp;
+mod rocksdb;
+mod rocksdb_api;
+mod roofline;
+mod sqlite;
+mod words;
+
+use std::sync::Arc;
+
+use crate::fault::Result;
+use crate::measure::unit::{self, Emit, Unit};
+use conformance::check;
+use contract::{Config, Engine, Info};
+
+/// How an engine enters the plan: which sizes it is asked for, and what the estimate of time assumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// In-process and in memory: every size.
+    Memory,
+    /// The hardware's floor: every size, but it is no store, so no replay of a trace.
+    Hardware,
+    /// The harness's floor: the common size, since it does not depend on the size.
+    Harness,
+    /// A storage engine or a server: the common size only.
+    Slow,
+}
+
+/// An engine of the list.
+#[derive(Clone, Copy)]
+pub(crate) struct Listed {
+    pub(crate) name: &'static str,
+    pub(crate) class: Class,
+    /// Nanoseconds that a set took while loading on the reference machine; for the estimate of time only.
+    pub(crate) load_ns: u32,
+    /// Opens the engine, holds it to its contract and introduces it: a server introduces one row a pipeline.
+    pub(crate) introduce: fn() -> Result<Vec<Info>>,
+    /// Measures one unit in this process.
+    pub(crate) measure: fn(&Unit, &mut Emit<'_>) -> Result<()>,
+}
+
+/// Every engine, in the order of tables. A new one needs its file and its line here.
+pub(crate) const ALL: [Listed; 9] = [
+    Listed {
+        name: "nyala",
+        class: Class::Memory,
+        load_ns: 400,
+        introduce: store::<nyala::Nyala>,
+        measure: unit::measure::<nyala::Nyala>,
+    },
+    Listed {
+        name: "hashbrown",
+        class: Class::Memory,
+        load_ns: 450,
+        introduce: store::<hashbrown::Hashbrown>,
+        measure: unit::measure::<hashbrown::Hashbrown>,
+    },
+    Listed {
+        name: "dashmap",
+        class: Class::Memory,
+        load_ns: 500,
+        introduce: store::<dashmap::Dash>,
+        measure: unit::measure::<dashmap::Dash>,
+    },
+    Listed {
+        name: "papaya",
+        class: Class::Memory,
+        load_ns: 400,
+        introduce: store::<papaya::Papaya>,
+        measure: unit::measure::<papaya::Papaya>,
+    },
+    Listed {
+        name: "sqlite",
+        class: Class::Slow,
+        load_ns: 2000,
+        introduce: store::<sqlite::Sqlite>,
+        measure: unit::measure::<sqlite::Sqlite>,
+    },
+    Listed {
+        name: "rocksdb",
+        class: Class::Slow,
+        load_ns: 5000,
+        introduce: store::<rocksdb::Rocks>,
+        measure: unit::measure::<rocksdb::Rocks>,
+    },
+    Listed {
+        name: "redis",
+        class: Class::Slow,
+        load_ns: 2500,
+        introduce: redis_rows,
+        measure: unit::measure_redis,
+    },
+    Listed {
+        name: "noop",
+        class: Class::Harness,
+        load_ns: 10,
+        introduce: floor::<noop::Noop>,
+        measure: unit::measure::<noop::Noop>,
+    },
+    Listed {
+        name: "roofline",
+        class: Class::Hardware,
+        load_ns: 60,
+        introduce: floor::<roofline::Roofline>,
+        measure: unit::measure::<roofline::Roofline>,
+    },
+];
+
+pub(crate) fn find(name: &str) -> Option<&'static Listed> {
+    ALL.iter().find(|listed| listed.name == name)
+}
+
+/// The budget of an introduction: small, and enough for the conformance check.
+fn small(threads: usize) -> Config {
+    Config { budget_bytes: 64 << 20, threads }
+}
+
+fn store<E: Engine>() -> Result<Vec<Info>> {
+    E::available()?;
+    // Once as it is measured on one thread and once as on two: SQLite, for one, opens another database then.
+    let info = E::open(&small(1)).and_then(|engine| check(&engine, 0).map(|()| engine.info()))?;
+    check(&E::open(&small(2))?, 0)?;
+    Ok(vec![info])
+}
+
+fn floor<E: Engine>() -> Result<Vec<Info>> {
+    E::available()?;
+    Ok(vec![E::open(&small(1))?.info()])
+}
+
+fn redis_rows() -> Result<Vec<Info>> {
+    redis::Redis::available()?;
+    let server = Arc::new(redis_server::Server::start()?);
+    let mut infos = Vec::new();
+    for (turn, depth) in (0..).zip(redis::DEPTHS) {
+        let redis = redis::Redis::on(&server, depth);
+        check(&redis, turn)?;
+        infos.push(redis.info());
+    }
+    infos.extend(redis::DEPTHS.map(|depth| redis::Ping::on(&server, depth).info()));
+    Ok(infos)
+}
+
+pub(crate) fn redis_server() -> Result<Arc<redis_server::Server>> {
+    redis_server::Server::start().map(Arc::new)
+}

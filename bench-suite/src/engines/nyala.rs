@@ -1,0 +1,80 @@
+//! Nyala through its public Rust interface, as an application calls it.
+
+use nyala::{Options, Store};
+
+use super::contract::{Config, Engine, Group, Info, Key, Session, Tally};
+use crate::fault::{Context, Result};
+
+#[derive(Debug)]
+pub(crate) struct Nyala {
+    store: Store,
+}
+
+impl Engine for Nyala {
+    type Session<'a> = NyalaSession<'a>;
+    const SAMPLE_EVERY: u32 = 16;
+
+    fn open(config: &Config) -> Result<Nyala> {
+        let store = Store::open(Options::memory(config.budget_bytes))
+            .context(|| "nyala: open".to_owned())?;
+        Ok(Nyala { store })
+    }
+
+    fn info(&self) -> Info {
+        Info {
+            name: "nyala".to_owned(),
+            title: "Nyala".to_owned(),
+            // The workspace has one version for all its crates.
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            note: None,
+            group: Group::InProcess,
+            floor: false,
+            settings: vec![
+                "Options::memory(max_bytes), max_bytes = twice the live data; nothing else set"
+                    .to_owned(),
+                "get_into for reads, get_many for batches, increment for counters (decimal text)"
+                    .to_owned(),
+            ],
+        }
+    }
+
+    fn session(&self) -> Result<NyalaSession<'_>> {
+        Ok(NyalaSession { store: &self.store })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct NyalaSession<'a> {
+    store: &'a Store,
+}
+
+impl Session for NyalaSession<'_> {
+    #[inline]
+    fn get(&mut self, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+        self.store.get_into(key, out).context(|| "nyala: get_into".to_owned())
+    }
+
+    #[inline]
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.store.set(key, value).context(|| "nyala: set".to_owned())
+    }
+
+    #[inline]
+    fn increment(&mut self, key: &[u8]) -> Result<i64> {
+        self.store.increment(key, 1, None).context(|| "nyala: increment".to_owned())
+    }
+
+    #[inline]
+    fn get_many(&mut self, keys: &[Key], out: &mut Vec<u8>, tally: &mut Tally) -> Result<()> {
+        self.store
+            .get_many(keys, |_, value| match value {
+                Some(value) => {
+                    out.clear();
+                    out.extend_from_slice(value);
+                    tally.hit(out);
+                }
+                None => tally.miss(),
+            })
+            .context(|| "nyala: get_many".to_owned())
+    }
+}

@@ -1,0 +1,25 @@
+//! Measures Nyala beside other key-value stores on the same work, and makes a report that a sceptical reader can check.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program talks to its terminal"
+)]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "sizes and positions of a 64-bit machine; entries fit in 32 bits by their type"
+)]
+
+mod cli;
+mod engines;
+mod fault;
+mod measure;
+mod profile;
+mod record;
+mod report;
+mod workloads;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,152 @@
+//! A run: every engine introduced and checked, then blocks of units, each unit in a fresh process.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::child;
+use super::progress::{Progress, describe};
+use super::unit::Unit;
+use crate::engines::Listed;
+use crate::engines::contract::{Info, KEY_LEN};
+use crate::fault::{Fault, Result};
+use crate::profile::{Profile, estimate_seconds};
+use crate::record::environment::Environment;
+use crate::record::file::Writer;
+use crate::record::{Cell, End, Line, Run, SCHEMA, Skip, Trace};
+use crate::report::format;
+use crate::workloads::stream::{TRACE_VALUE_LEN, VALUE_LEN};
+use crate::workloads::trace;
+
+/// Hidden subcommands of measuring processes.
+pub(crate) const INTRODUCE: &str = "__introduce";
+pub(crate) const MEASURE: &str = "__measure";
+
+/// What the person asked for.
+#[derive(Clone)]
+pub(crate) struct Order {
+    pub(crate) profile: &'static Profile,
+    pub(crate) engines: Vec<&'static Listed>,
+    pub(crate) trace: Option<PathBuf>,
+    pub(crate) seed: u64,
+    /// As it is repeated in the report.
+    pub(crate) command: String,
+}
+
+/// Measures everything and writes it to `file` as it comes.
+pub(crate) fn run(order: &Order, program: &Path, file: &Path) -> Result<()> {
+    let started = Instant::now();
+    let facts = trace_facts(order)?;
+    let mut writer = Writer::create(file)?;
+    writer.line(&Line::Run(Run {
+        schema: SCHEMA,
+        command: order.command.clone(),
+        profile: order.profile.name.to_owned(),
+        blocks: order.profile.blocks,
+        seed: order.seed,
+        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        key_bytes: KEY_LEN as u64,
+        value_bytes: VALUE_LEN as u64,
+        trace: facts,
+        environment: Environment::look(),
+    }))?;
+    let engines = introduce(order, program, &mut writer)?;
+    if engines.is_empty() {
+        return Err(Fault::new("none of the engines that were asked for is here"));
+    }
+    measure(order, &engines, program, &mut writer)?;
+    writer.line(&Line::End(End { seconds: started.elapsed().as_secs_f64() }))
+}
+
+fn trace_facts(order: &Order) -> Result<Trace> {
+    let (name, requests) = match &order.trace {
+        Some(path) => (
+            path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            trace::read(path)?,
+        ),
+        None => (
+            "generated: Zipf 0.9 over a moving window of 40,000 keys".to_owned(),
+            trace::generate(order.seed),
+        ),
+    };
+    Ok(Trace {
+        name,
+        requests: requests.len() as u64,
+        distinct_keys: trace::distinct(&requests) as u64,
+        value_bytes: TRACE_VALUE_LEN as u64,
+    })
+}
+
+/// Holds every engine to its contract, in a process of its own; who is missing or fails is left out with one line.
+fn introduce(order: &Order, program: &Path, writer: &mut Writer) -> Result<Vec<&'static Listed>> {
+    let mut present = Vec::new();
+    for listed in &order.engines {
+        let mut infos: Vec<Info> = Vec::new();
+        let outcome = child::run(program, INTRODUCE, &listed.name, |info| {
+            infos.push(info);
+            Ok(())
+        });
+        match outcome {
+            Ok(()) => {
+                present.push(*listed);
+                for info in infos {
+                    writer.line(&Line::Engine(info))?;
+                }
+            }
+            Err(fault) => {
+                eprintln!("{} is left out: {fault}", listed.name);
+                writer.line(&Line::Skip(Skip {
+                    engine: listed.name.to_owned(),
+                    reason: fault.to_string(),
+                }))?;
+            }
+        }
+    }
+    Ok(present)
+}
+
+fn measure(
+    order: &Order,
+    engines: &[&'static Listed],
+    program: &Path,
+    writer: &mut Writer,
+) -> Result<()> {
+    let profile = order.profile;
+    let trace = order.trace.as_deref();
+    let units: Vec<Unit> = (0..profile.blocks)
+        .flat_map(|block| profile.block(engines, trace, order.seed, block))
+        .collect();
+    let seconds: f64 = units.iter().map(estimate_seconds).sum();
+    eprintln!(
+        "Profile {}: {} blocks, {} engines, {} measuring processes, about {} on the reference machine.",
+        profile.name,
+        profile.blocks,
+        engines.len(),
+        units.len(),
+        format::duration(Duration::from_secs_f64(seconds))
+    );
+    let mut progress = Progress::new(&units, profile.blocks);
+    let mut failed: Vec<&str> = Vec::new();
+    for unit in &units {
+        // An engine that failed once has no full set of pairs, and would take the others' time.
+        if failed.contains(&unit.engine.as_str()) {
+            progress.finish(unit);
+            continue;
+        }
+        progress.start(unit);
+        let outcome =
+            child::run(program, MEASURE, unit, |cell: Cell| writer.line(&Line::Cell(cell)));
+        if let Err(fault) = outcome {
+            progress.say(&format!(
+                "{} is left out from here on: {}: {fault}",
+                unit.engine,
+                describe(unit)
+            ));
+            let reason = format!("failed in block {}, {}: {fault}", unit.block + 1, describe(unit));
+            writer.line(&Line::Skip(Skip { engine: unit.engine.clone(), reason }))?;
+            failed.push(&unit.engine);
+        }
+        progress.finish(unit);
+    }
+    progress.end();
+    Ok(())
+}

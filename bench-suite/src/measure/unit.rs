@@ -1,0 +1,212 @@
+//! A unit is what one fresh process measures: one engine at one size with one number of threads, once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::closed_loop;
+use super::process::{self, MachineTime};
+use super::threads::Outcome;
+use crate::engines::contract::{Config, Engine, KEY_LEN};
+use crate::engines::redis::{DEPTHS, Ping, Redis};
+use crate::engines::redis_server;
+use crate::fault::Result;
+use crate::record::histogram::Buckets;
+use crate::record::{Cell, Memory};
+use crate::workloads::stream::{VALUE_LEN, Values};
+use crate::workloads::{self, Frame, Workload, load, sample_every, trace};
+
+/// Where finished cells go.
+pub(crate) type Emit<'a> = dyn FnMut(Cell) -> Result<()> + 'a;
+
+/// The order to a measuring process, handed over as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Unit {
+    pub(crate) engine: String,
+    pub(crate) stage: Stage,
+    pub(crate) threads: usize,
+    pub(crate) block: u32,
+    pub(crate) position: u32,
+    pub(crate) seed: u64,
+    pub(crate) span_ms: u64,
+    /// Operations a thread's stream holds; slow engines need a shorter one.
+    pub(crate) stream_len: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Stage {
+    /// Load this many entries, then these workloads.
+    Store { entries: u32, workloads: Vec<Workload> },
+    /// Replay a trace from a file, or the generated one.
+    Replay { trace: Option<PathBuf> },
+}
+
+impl Unit {
+    fn span(&self) -> Duration {
+        Duration::from_millis(self.span_ms)
+    }
+
+    /// Twice the live data, the same for every engine that has a budget.
+    fn config(&self, live_bytes: u64) -> Config {
+        Config { budget_bytes: (2 * live_bytes).max(16 << 20), threads: self.threads }
+    }
+
+    fn frame(&self, entries: u32) -> Frame {
+        Frame::new(entries, self.threads, self.span(), self.seed, self.stream_len)
+    }
+
+    fn cell(
+        &self,
+        engine: &str,
+        workload: Workload,
+        entries: u32,
+        outcome: &Outcome,
+        sampled: u32,
+    ) -> Cell {
+        Cell {
+            engine: engine.to_owned(),
+            workload,
+            entries,
+            threads: self.threads,
+            block: self.block,
+            position: self.position,
+            ops: outcome.ops,
+            seconds: outcome.elapsed.as_secs_f64(),
+            cpu_seconds: outcome.cpu_seconds,
+            hits: outcome.tally.hits,
+            misses: outcome.tally.misses,
+            checksum: format!("{:016x}", outcome.tally.checksum),
+            sample_every: sampled,
+            timer_ns: 0,
+            latencies: Buckets::of(&outcome.latencies),
+            memory: None,
+            steal_percent: 0.0,
+            load_average: process::load_average(),
+        }
+    }
+}
+
+/// Collects what surrounds each outcome: whose it is, and what the machine did meanwhile.
+struct Clerk<'a, 'b> {
+    unit: &'a Unit,
+    entries: u32,
+    timer_ns: u64,
+    emit: &'a mut Emit<'b>,
+}
+
+impl Clerk<'_, '_> {
+    fn write<E: Engine>(
+        &mut self,
+        engine: &E,
+        workload: Workload,
+        memory: Option<Memory>,
+        measure: impl FnOnce() -> Result<Outcome>,
+    ) -> Result<()> {
+        let before = MachineTime::now();
+        let outcome = measure()?;
+        let steal_percent = MachineTime::now().steal_percent_since(before);
+        let sampled = sample_every::<E>(workload);
+        let name = engine.info().name;
+        let mut cell = self.unit.cell(&name, workload, self.entries, &outcome, sampled);
+        cell.timer_ns = self.timer_ns;
+        cell.steal_percent = steal_percent;
+        if let Some(memory) = memory {
+            cell.memory = Some(Memory { after_bytes: engine.memory_bytes()?, ..memory });
+        }
+        (self.emit)(cell)
+    }
+}
+
+/// Measures a unit of an engine that lives in this process.
+pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()> {
+    let timer_ns = closed_loop::timer_ns();
+    match &unit.stage {
+        Stage::Store { entries, workloads } => {
+            let frame = unit.frame(*entries);
+            let streams = load::streams(&frame)?;
+            let live_bytes = u64::from(*entries) * (KEY_LEN + VALUE_LEN) as u64;
+            let before_bytes = process::resident_bytes()?;
+            let engine = E::open(&unit.config(live_bytes))?;
+            let mut clerk = Clerk { unit, entries: *entries, timer_ns, emit };
+            let memory = Memory { before_bytes, after_bytes: 0 };
+            clerk.write(&engine, Workload::Load, Some(memory), || {
+                load::run(&engine, &frame, &streams)
+            })?;
+            drop(streams);
+            engine.settle()?;
+            for workload in workloads {
+                clerk.write(&engine, *workload, None, || {
+                    workloads::run(*workload, &engine, &frame)
+                })?;
+            }
+            Ok(())
+        }
+        Stage::Replay { trace } => {
+            let passes = passes(unit, trace.as_ref(), unit.seed)?;
+            let engine = E::open(&unit.config(passes.live_bytes))?;
+            let values = Values::new(unit.seed);
+            let mut clerk = Clerk { unit, entries: 0, timer_ns, emit };
+            clerk.write(&engine, Workload::CacheAside, None, || {
+                workloads::replay(&engine, &passes, &values, unit.span())
+            })
+        }
+    }
+}
+
+fn passes(unit: &Unit, file: Option<&PathBuf>, key_seed: u64) -> Result<workloads::Passes> {
+    let requests = match file {
+        Some(path) => trace::read(path)?,
+        None => trace::generate(unit.seed),
+    };
+    Ok(workloads::passes(&requests, unit.threads, key_seed))
+}
+
+/// Measures a unit of Redis: one server, loaded once, then asked in every depth of pipeline, and its PING floor.
+pub(crate) fn measure_redis(unit: &Unit, emit: &mut Emit<'_>) -> Result<()> {
+    let timer_ns = closed_loop::timer_ns();
+    let server = redis_server()?;
+    match &unit.stage {
+        Stage::Store { entries, workloads } => {
+            let frame = unit.frame(*entries);
+            let streams = load::streams(&frame)?;
+            let mut clerk = Clerk { unit, entries: *entries, timer_ns, emit };
+            let loader = Redis::on(&server, DEPTHS[1]);
+            let memory = Memory { before_bytes: loader.memory_bytes()?, after_bytes: 0 };
+            clerk.write(&loader, Workload::Load, Some(memory), || {
+                load::run(&loader, &frame, &streams)
+            })?;
+            drop(streams);
+            for depth in DEPTHS {
+                let engine = Redis::on(&server, depth);
+                for workload in workloads {
+                    // MGET is a pipeline by itself.
+                    if *workload != Workload::BatchGet || depth == 1 {
+                        clerk.write(&engine, *workload, None, || {
+                            workloads::run(*workload, &engine, &frame)
+                        })?;
+                    }
+                }
+                let floor = Ping::on(&server, depth);
+                clerk.write(&floor, Workload::Get, None, || {
+                    workloads::run(Workload::Get, &floor, &frame)
+                })?;
+            }
+            Ok(())
+        }
+        Stage::Replay { trace } => {
+            let values = Values::new(unit.seed);
+            let mut clerk = Clerk { unit, entries: 0, timer_ns, emit };
+            for (number, depth) in (1..).zip(DEPTHS) {
+                // The same requests under other keys, so that the second replay starts as cold as the first.
+                let passes = passes(unit, trace.as_ref(), unit.seed.wrapping_add(number))?;
+                let engine = Redis::on(&server, depth);
+                clerk.write(&engine, Workload::CacheAside, None, || {
+                    workloads::replay(&engine, &passes, &values, unit.span())
+                })?;
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The page: what was compared, the answer in a few numbers, every picture, where we lose, and how to check it all.
+
+use super::format;
+use super::markup::{escape, table};
+use super::sections;
+use super::summary::Summary;
+use super::terminal::verdict_word;
+use super::{losses, losses::Loss};
+use crate::engines::contract::Group;
+use crate::measure::statistics::Verdict;
+
+const STYLE: &str = include_str!("page.css");
+
+pub(crate) fn render(summary: &Summary<'_>) -> String {
+    let title = escape(&summary.title());
+    let mut body = format!("<h1>{title}</h1>");
+    body.push_str(&lead(summary));
+    body.push_str(&facts(summary));
+    body.push_str(&sections::overview(summary));
+    for entries in summary.sizes(Group::InProcess) {
+        body.push_str(&sections::in_process(summary, entries));
+    }
+    body.push_str(&sections::replay(summary));
+    body.push_str(&sections::socket(summary));
+    body.push_str(&lost(&losses::find(summary)));
+    body.push_str(&method(summary));
+    body.push_str(&engines(summary));
+    body.push_str(&environment(summary));
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n"
+    )
+}
+
+fn lead(summary: &Summary<'_>) -> String {
+    let run = &summary.record.run;
+    let here = &run.environment;
+    let mut out = format!(
+        "<p>Durability class D0: nothing survives the process, for any of them. Keys of {} bytes, values of {} incompressible bytes, \
+         nobody told how many entries would come. Medians of {} blocks, measured {} on {}, {} cores, {}.</p>",
+        run.key_bytes,
+        run.value_bytes,
+        run.blocks,
+        escape(&format::date(run.started)),
+        escape(&here.cpu),
+        here.cores,
+        format::bytes(here.memory_bytes)
+    );
+    let mut warn =
+        |text: String| out.push_str(&format!("<p class=\"warning\">{}</p>", escape(&text)));
+    if summary.record.seconds.is_none() {
+        warn("The run was interrupted; the page shows what it had.".to_owned());
+    }
+    if run.profile != "quick" {
+        warn(format!(
+            "Profile {}: made to show that everything works, too short to be quoted.",
+            run.profile
+        ));
+    }
+    for skip in &summary.record.skipped {
+        warn(format!("{} is left out: {}.", skip.engine, skip.reason));
+    }
+    let steal = summary.worst_steal_percent();
+    if steal > 1.0 {
+        warn(format!(
+            "The hypervisor gave {steal:.1} % of the processors to others during the worst block."
+        ));
+    }
+    out
+}
+
+/// The answer in a few numbers: the largest size, every workload, against the best peer of each.
+fn facts(summary: &Summary<'_>) -> String {
+    let mut out = String::from("<div class=\"facts\">");
+    for setup in sections::headline_setups(summary) {
+        let Some(duel) = summary.against_best(setup) else {
+            continue;
+        };
+        let verdict = duel.ratio.verdict();
+        out.push_str(&format!(
+            "<div class=\"fact{}\"><strong>{} x</strong>{}<br><span>{}, against {}: {} to {} over blocks, {}</span></div>",
+            if verdict == Verdict::Ahead { "" } else { " behind" },
+            format::three(duel.ratio.median),
+            escape(setup.workload.title()),
+            escape(&format!("{}, {}", format::entries(setup.entries), format::threads(setup.threads))),
+            escape(&duel.peer.title),
+            format::three(duel.ratio.least),
+            format::three(duel.ratio.most),
+            verdict_word(verdict)
+        ));
+    }
+    out.push_str("</div>");
+    out
+}
+
+fn lost(losses: &[Loss]) -> String {
+    let (undecided, clear): (Vec<&Loss>, Vec<&Loss>) =
+        losses.iter().partition(|loss| loss.undecided);
+    let rows = |losses: &[&Loss]| -> Vec<Vec<String>> {
+        losses
+            .iter()
+            .map(|loss| {
+                [
+                    losses::place(loss.setup),
+                    loss.measure.clone(),
+                    loss.peer.clone(),
+                    loss.how.clone(),
+                ]
+                .map(|text| escape(&text))
+                .into()
+            })
+            .collect()
+    };
+    let headings = ["Where", "Measure", "Better", "Nyala has"].map(str::to_owned);
+    let mut out = String::from("<section><h2>Where we lose</h2>");
+    if clear.is_empty() {
+        out.push_str("<p>In this run no in-process store was better in any comparison.</p>");
+    } else {
+        out.push_str(&format!(
+            "<p>Every comparison with an in-process store in which Nyala was worse in all blocks (throughput, bytes an entry), \
+             or had the longer latency by more than the histogram can blur: {}.</p>{}",
+            clear.len(),
+            table(&headings, &rows(&clear))
+        ));
+    }
+    if !undecided.is_empty() {
+        out.push_str(&format!(
+            "<details><summary>No difference: {} comparisons whose blocks disagree</summary>{}</details>",
+            undecided.len(),
+            table(&headings, &rows(&undecided))
+        ));
+    }
+    out.push_str("</section>");
+    out
+}
+
+fn method(summary: &Summary<'_>) -> String {
+    let run = &summary.record.run;
+    let items = [
+        "Same work: one seeded stream of operations, made before the clock starts; every value read is copied into the caller's buffer and added up, and every read must find its key.".to_owned(),
+        "Each engine is first held to a contract (what it stores is what it returns, misses miss, overwrites, counters, batches); one that fails gets no row.".to_owned(),
+        format!("{} blocks; in each, every engine runs in a process of its own, one after the other in random order. Numbers are medians over blocks; ratios are of pairs within a block, with their range. If the range spans 1, the page says no difference.", run.blocks),
+        "Closed loop for a fixed time; slow engines do fewer operations, never other ones. A load runs to its end.".to_owned(),
+        format!("Latencies are sampled inside the closed loop (one call in so many, as recorded), with the clock's {} ns included. A closed loop hides waiting that an open one would show. A quantile needs 100/(1-q) samples; with fewer there is a dash. A batch or pipeline is one call.", run.environment.timer_ns),
+        "Bytes an entry: growth of resident memory from before opening to after the load, over the entries; of the server's process for Redis; for RocksDB including its files where they lie in memory.".to_owned(),
+        "Engines with a budget get twice the live data. Maps take what they need. Huge pages are asked for by all: Nyala by itself, the others through glibc's allocator; Redis runs as packaged.".to_owned(),
+    ];
+    let list: String = items.iter().map(|item| format!("<li>{}</li>", escape(item))).collect();
+    format!("<section><h2>How it was measured</h2><ul>{list}</ul></section>")
+}
+
+fn engines(summary: &Summary<'_>) -> String {
+    let mut out = String::from(
+        "<section><h2>Settings of each engine</h2><div class=\"wide\"><table class=\"words\"><tbody>",
+    );
+    for info in &summary.record.engines {
+        let settings: String =
+            info.settings.iter().map(|setting| format!("<li>{}</li>", escape(setting))).collect();
+        let note = info.note.as_ref().map(|note| format!(", {note}")).unwrap_or_default();
+        out.push_str(&format!(
+            "<tr><th scope=\"row\">{}<br><small class=\"dim\">version {}{}</small></th><td><ul>{settings}</ul></td></tr>",
+            escape(&info.title),
+            escape(&info.version),
+            escape(&note)
+        ));
+    }
+    out.push_str("</tbody></table></div></section>");
+    out
+}
+
+fn environment(summary: &Summary<'_>) -> String {
+    let run = &summary.record.run;
+    let here = &run.environment;
+    let dirty = match here.git_dirty {
+        Some(true) => " with uncommitted changes",
+        Some(false) => "",
+        None => " (state unknown)",
+    };
+    let trace = &run.trace;
+    let facts = [
+        ("Command", run.command.clone()),
+        ("Revision", format!("{}{dirty}", here.git_revision)),
+        ("Seed", run.seed.to_string()),
+        ("Processor", format!("{}, {} cores", here.cpu, here.cores)),
+        ("Memory", format::bytes(here.memory_bytes)),
+        ("System", format!("{}, kernel {}", here.system, here.kernel)),
+        ("Compiler", format!("{} for {}, {}", here.rustc, here.target, here.build)),
+        ("Transparent huge pages", here.huge_pages.clone()),
+        ("Allocator", here.allocator.clone()),
+        ("Load average at the start", format!("{:.2}", here.load_average)),
+        ("Stolen processor time, worst block", format!("{:.1} %", summary.worst_steal_percent())),
+        ("Clock", format!("{} ns for two readings", here.timer_ns)),
+        (
+            "Trace",
+            format!(
+                "{}: {} requests, {} keys, values of {} bytes",
+                trace.name, trace.requests, trace.distinct_keys, trace.value_bytes
+            ),
+        ),
+        (
+            "Whole run",
+            summary.record.seconds.map_or_else(
+                || "interrupted".to_owned(),
+                |seconds| format::duration(std::time::Duration::from_secs_f64(seconds)),
+            ),
+        ),
+    ];
+    let rows: String = facts
+        .iter()
+        .map(|(name, value)| {
+            format!("<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escape(value))
+        })
+        .collect();
+    format!(
+        "<section><h2>Machine and command</h2><div class=\"wide\"><table class=\"words\"><tbody>{rows}</tbody></table></div></section>"
+    )
+}

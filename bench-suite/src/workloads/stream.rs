@@ -1,0 +1,112 @@
+//! Streams of operations, generated before the clock starts and the same for every engine.
+
+use super::keys::{KeySpace, Random, Space};
+use crate::engines::contract::Key;
+
+/// Bytes of a value, except in the replay of a trace.
+pub(crate) const VALUE_LEN: usize = 64;
+/// Bytes of a value in the replay of a trace.
+pub(crate) const TRACE_VALUE_LEN: usize = 100;
+
+/// Values are windows of this much random data: incompressible, and small enough to stay in a core's second-level cache
+/// instead of competing with the stores for the memory bus.
+const POOL_BYTES: usize = 1 << 19;
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Get,
+    Set,
+    Increment,
+}
+
+/// One operation, ready to be executed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Op {
+    pub(crate) key: Key,
+    /// Which value a set stores.
+    pub(crate) value: u32,
+    pub(crate) kind: Kind,
+}
+
+/// The values that sets store.
+#[derive(Debug)]
+pub(crate) struct Values {
+    pool: Vec<u8>,
+}
+
+impl Values {
+    pub(crate) fn new(seed: u64) -> Values {
+        let mut random = Random::new(seed, 0x0076_616c);
+        let words = (POOL_BYTES + TRACE_VALUE_LEN).div_ceil(8);
+        Values { pool: (0..words).flat_map(|_| random.next().to_le_bytes()).collect() }
+    }
+
+    /// The 64-byte value with this number.
+    #[inline]
+    pub(crate) fn at(&self, number: u32) -> &[u8] {
+        let start = (number as usize * 8) % POOL_BYTES;
+        &self.pool[start..start + VALUE_LEN]
+    }
+
+    /// A value of the trace's length.
+    pub(crate) fn of_trace(&self) -> &[u8] {
+        &self.pool[..TRACE_VALUE_LEN]
+    }
+}
+
+/// The first value of an entry.
+#[inline]
+pub(crate) fn first_value(entry: u32) -> u32 {
+    entry.wrapping_mul(0x9e37_79b1)
+}
+
+/// Sets of every entry that thread `thread` of `threads` loads, in an order unrelated to the keys' bytes.
+pub(crate) fn load(keys: KeySpace, entries: u32, thread: usize, threads: usize) -> Vec<Op> {
+    (0..entries)
+        .skip(thread)
+        .step_by(threads)
+        .map(|entry| Op { key: keys.key(entry), value: first_value(entry), kind: Kind::Set })
+        .collect()
+}
+
+/// Uniformly drawn entries.
+pub(crate) fn uniform(
+    entries: u32,
+    length: usize,
+    random: &mut Random,
+) -> impl Iterator<Item = u32> {
+    (0..length).map(move |_| u32::try_from(random.below(entries as usize)).unwrap_or(0))
+}
+
+/// The exponent that YCSB made customary.
+pub(crate) const ZIPF_EXPONENT: f64 = 0.99;
+
+/// The space that loads fill and reads search.
+pub(crate) fn entry_keys(seed: u64) -> KeySpace {
+    KeySpace::named(Space::Entries, seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_share_the_load_without_overlap() {
+        let keys = entry_keys(1);
+        let mut all: Vec<Key> =
+            (0..3).flat_map(|thread| load(keys, 1000, thread, 3)).map(|op| op.key).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 1000);
+    }
+
+    #[test]
+    fn every_value_has_its_length() {
+        let values = Values::new(1);
+        for number in [0, 1, 12345, u32::MAX] {
+            assert_eq!(values.at(number).len(), VALUE_LEN);
+        }
+        assert_eq!(values.of_trace().len(), TRACE_VALUE_LEN);
+    }
+}

@@ -1,0 +1,166 @@
+//! A whole run, small: every engine that is installed is checked, measured and reported.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const ALWAYS_THERE: [&str; 7] =
+    ["nyala", "hashbrown", "dashmap", "papaya", "sqlite", "noop", "roofline"];
+
+/// A folder of this test alone, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("nyala-bench-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn bench(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_nyala-bench")).args(arguments).output().unwrap()
+}
+
+fn lines(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn of_kind<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["kind"] == kind).collect()
+}
+
+#[test]
+fn measures_every_engine_that_is_here() {
+    let folder = Folder::new("run");
+    let out = folder.0.to_str().unwrap();
+    let output = bench(&["run", "--profile", "tiny", "--out", out, "--seed", "7"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+
+    let lines = lines(&folder.0.join("latest.jsonl"));
+    assert_eq!(lines.first().unwrap()["kind"], "run");
+    assert_eq!(lines.last().unwrap()["kind"], "end");
+    let engines: Vec<&str> =
+        of_kind(&lines, "engine").iter().map(|line| line["name"].as_str().unwrap()).collect();
+    for name in ALWAYS_THERE {
+        assert!(engines.contains(&name), "{name} is missing: {errors}");
+    }
+    // The others are either measured or left out with a reason that says how to install them.
+    for skip in of_kind(&lines, "skip") {
+        let name = skip["engine"].as_str().unwrap();
+        assert!(["redis", "rocksdb"].contains(&name), "{skip}");
+        assert!(skip["reason"].as_str().unwrap().contains("apt-get install"), "{skip}");
+    }
+
+    let cells = of_kind(&lines, "cell");
+    for engine in &engines {
+        let own = || cells.iter().filter(|cell| cell["engine"] == *engine);
+        assert!(own().count() > 0, "{engine} has no measurement");
+        for block in 0..3 {
+            assert!(own().any(|cell| cell["block"] == block), "{engine} has no block {block}");
+        }
+    }
+    for cell in &cells {
+        assert!(cell["ops"].as_u64().unwrap() > 0, "{cell}");
+        assert!(cell["seconds"].as_f64().unwrap() > 0.0, "{cell}");
+        if cell["workload"] != "cache-aside" {
+            assert_eq!(cell["misses"], 0, "a key was lost: {cell}");
+        }
+    }
+
+    let page = std::fs::read_to_string(folder.0.join("index.html")).unwrap();
+    assert!(page.contains("Where we lose") && page.contains("--seed 7"));
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("M ops/s") && table.contains("hashbrown + locks"), "{table}");
+
+    // The report comes from the record alone.
+    let again = bench(&["report", folder.0.join("latest.jsonl").to_str().unwrap()]);
+    assert!(again.status.success());
+    assert_eq!(String::from_utf8_lossy(&again.stdout), table);
+}
+
+#[test]
+fn wrong_arguments_are_named_with_what_is_allowed() {
+    let cases: [(&[&str], &[&str]); 10] = [
+        (&[], &["run", "report"]),
+        (&["walk"], &["\"walk\"", "run and report"]),
+        (&["run", "--profile", "slow"], &["\"slow\"", "tiny, smoke, quick"]),
+        (&["run", "--engines", "nyala,leveldb"], &["\"leveldb\"", "hashbrown", "redis"]),
+        (&["run", "--engines", ","], &["names no engine", "papaya"]),
+        (&["run", "--seed", "-1"], &["\"-1\"", "2^64-1"]),
+        (&["run", "--trace", "/no/such/file"], &["/no/such/file"]),
+        (&["run", "--fast"], &["--fast"]),
+        (&["report"], &["FILE"]),
+        (&["report", "/no/such/record"], &["/no/such/record"]),
+    ];
+    for (arguments, expected) in cases {
+        let output = bench(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        for text in expected {
+            assert!(errors.contains(text), "{arguments:?} does not say {text}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn help_names_every_profile_and_engine() {
+    let output = bench(&["--help"]);
+    assert!(output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout);
+    for word in
+        ["tiny", "smoke", "quick", "--engines", "--trace", "--out", "--seed", "rocksdb", "redis"]
+    {
+        assert!(text.contains(word), "{word} is missing:\n{text}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_record_or_no_trace_is_refused() {
+    let folder = Folder::new("refused");
+    let file = folder.0.join("other.jsonl");
+    std::fs::write(&file, "{\"kind\":\"cell\"}\n").unwrap();
+    let output = bench(&["report", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("line 1"));
+
+    let out = folder.0.to_str().unwrap();
+    let output =
+        bench(&["run", "--profile", "tiny", "--out", out, "--trace", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no gzip file"));
+}
+
+#[test]
+fn replays_a_trace_from_a_file() {
+    use std::io::Write;
+    let folder = Folder::new("trace");
+    let file = folder.0.join("three-keys.u32.gz");
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for request in 0..30_000_u32 {
+        encoder.write_all(&(request % 3).to_le_bytes()).unwrap();
+    }
+    std::fs::write(&file, encoder.finish().unwrap()).unwrap();
+    let out = folder.0.to_str().unwrap();
+    let arguments =
+        ["run", "--profile", "tiny", "--engines", "nyala,hashbrown", "--out", out, "--trace"];
+    let output = bench(&[&arguments[..], &[file.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = lines(&folder.0.join("latest.jsonl"));
+    assert_eq!(lines[0]["trace"]["name"], "three-keys.u32.gz");
+    assert_eq!(lines[0]["trace"]["distinct_keys"], 3);
+    for cell in of_kind(&lines, "cell").iter().filter(|cell| cell["workload"] == "cache-aside") {
+        let (hits, misses) = (cell["hits"].as_u64().unwrap(), cell["misses"].as_u64().unwrap());
+        // Each pass misses each key once, or twice where two threads ask for it together.
+        assert!(misses >= 3 && misses * 1000 < hits + 6000, "{cell}");
+    }
+}
