@@ -46,25 +46,8 @@ fn lead(summary: &Summary<'_>) -> String {
         here.cores,
         format::bytes(here.memory_bytes)
     );
-    let mut warn =
-        |text: String| out.push_str(&format!("<p class=\"warning\">{}</p>", escape(&text)));
-    if summary.record.seconds.is_none() {
-        warn("The run was interrupted; the page shows what it had.".to_owned());
-    }
-    if run.profile != "quick" {
-        warn(format!(
-            "Profile {}: made to show that everything works, too short to be quoted.",
-            run.profile
-        ));
-    }
-    for skip in &summary.record.skipped {
-        warn(format!("{} is left out: {}.", skip.engine, skip.reason));
-    }
-    let steal = summary.worst_steal_percent();
-    if steal > 1.0 {
-        warn(format!(
-            "The hypervisor gave {steal:.1} % of the processors to others during the worst block."
-        ));
+    for warning in summary.warnings() {
+        out.push_str(&format!("<p class=\"warning\">{}</p>", escape(&warning)));
     }
     out
 }

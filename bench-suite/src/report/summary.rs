@@ -16,6 +16,11 @@ pub(crate) const HARDWARE: &str = "roofline";
 /// The harness's floor among the engines.
 pub(crate) const HARNESS: &str = "noop";
 
+/// The profile that is long enough to be quoted.
+const QUOTABLE: &str = "quick";
+/// Measuring threads that run less than this share of their time are disturbed.
+const BUSY: f64 = 0.9;
+
 /// Quantiles that are shown.
 pub(crate) const QUANTILES: [(f64, &str); 3] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")];
 
@@ -206,6 +211,54 @@ impl<'a> Summary<'a> {
             .filter(|(_, seconds)| *seconds > 0.0)
             .map(|(stolen, seconds)| stolen / seconds);
         shares.fold(0.0, f64::max)
+    }
+
+    /// Share of their time that the measuring threads of in-process engines really ran, in the block where it was least: well
+    /// below 1, something else was running on the machine.
+    pub(crate) fn processor_share(&self) -> Option<f64> {
+        let mut blocks: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+        for cell in &self.record.cells {
+            let inside = self.info(&cell.engine).is_some_and(|info| info.group == Group::InProcess);
+            let time = cell.seconds * cell.threads as f64;
+            if inside && time > 0.0 {
+                blocks.entry(cell.block).or_default().push(cell.cpu_seconds / time);
+            }
+        }
+        let medians = blocks.into_values().filter_map(|shares| Some(Spread::of(shares)?.median));
+        medians.reduce(f64::min)
+    }
+
+    /// Sentences that a reader needs before the numbers.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.record.seconds.is_none() {
+            warnings.push("The run was interrupted: what follows is what it had.".to_owned());
+        }
+        if self.record.run.profile != QUOTABLE {
+            let profile = &self.record.run.profile;
+            warnings.push(format!(
+                "Profile {profile}: shows that everything works, and is too short to be quoted."
+            ));
+        }
+        warnings.extend(
+            self.record
+                .skipped
+                .iter()
+                .map(|skip| format!("{} is left out: {}.", skip.engine, skip.reason)),
+        );
+        let steal = self.worst_steal_percent();
+        if steal > 1.0 {
+            warnings.push(format!(
+                "The hypervisor gave {steal:.1} % of the processors to others during the worst block."
+            ));
+        }
+        if let Some(share) = self.processor_share().filter(|share| *share < BUSY) {
+            warnings.push(format!(
+                "Other work was running: in the worst block the measuring threads had {:.0} % of a processor each. Do not quote these numbers.",
+                100.0 * share
+            ));
+        }
+        warnings
     }
 
     /// What the title says was compared.

@@ -62,8 +62,8 @@ fn head(summary: &Summary<'_>, out: &mut String) {
             run.blocks
         ),
     );
-    if summary.record.seconds.is_none() {
-        line(out, format_args!("The run was interrupted: what follows is what it had."));
+    for warning in summary.warnings() {
+        line(out, format_args!("! {warning}"));
     }
 }
 
@@ -255,18 +255,6 @@ fn notes(summary: &Summary<'_>, out: &mut String) {
         if let Some(note) = &info.note {
             line(out, format_args!("* {}: {note}.", info.title));
         }
-    }
-    for skip in &summary.record.skipped {
-        line(out, format_args!("Left out: {}: {}", skip.engine, skip.reason));
-    }
-    let steal = summary.worst_steal_percent();
-    if steal > 1.0 {
-        line(
-            out,
-            format_args!(
-                "The hypervisor gave {steal:.1} % of the processors to others during the worst block."
-            ),
-        );
     }
 }
 
