@@ -121,7 +121,7 @@ impl<'a> View<'a> {
     }
 
     /// Copies bytes out, from the byte `byte` of the region on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn copy_out(self, byte: usize, out: &mut [MaybeUninit<u8>]) {
         if !byte.is_multiple_of(WORD) {
             return self.copy_out_shifted(byte, out);

@@ -207,7 +207,9 @@ impl<'a> Record<'a> {
             self.set_expiry(expiry);
         }
         self.log.store(self.start, self.header.0);
-        self.log.write_pair(self.first_key_word(), key, value);
+        // Words that hold nothing of the value stay as they are; one that the key ends in is written with both.
+        let whole = key.len() / WORD;
+        self.log.write_pair(self.first_key_word() + whole, &key[whole * WORD..], value);
         self.log.word(Self::version_word(self.start)).store(version, Release);
     }
 

@@ -12,6 +12,8 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// Bytes of a page with its row of the page table.
 const PAGE_BYTES: usize = (PAGE_WORDS + PAGE_TABLE_WORDS) * WORD;
+/// What of them can be given back: the row keeps the page's version.
+const SLOTS_BYTES: usize = PAGE_WORDS * WORD;
 
 /// For whom a segment is leased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,7 +204,7 @@ impl Space {
             committed: state.committed,
             index_in_use: pages * PAGE_BYTES,
             index: state.committed_pages * PAGE_BYTES + state.directory_bytes
-                - state.decommitted_pages.len() * PAGE_BYTES,
+                - state.decommitted_pages.len() * SLOTS_BYTES,
             leased: state.leased,
             free: state.free.len(),
             limbo: state.limbo.len(),
@@ -307,7 +309,8 @@ impl SpaceState {
             let fresh = geometry.index_piece.min(geometry.pages - self.committed_pages);
             if fresh > 0 && self.commit(fresh * PAGE_BYTES, geometry, log) {
                 self.committed_pages += fresh;
-            } else if !self.decommitted_pages.is_empty() && self.commit(PAGE_BYTES, geometry, log) {
+            } else if !self.decommitted_pages.is_empty() && self.commit(SLOTS_BYTES, geometry, log)
+            {
                 return self.decommitted_pages.pop();
             } else {
                 return None;
@@ -319,14 +322,14 @@ impl SpaceState {
 
     /// Makes room for a segment by giving free pages back.
     fn decommit_pages(&mut self, bytes: usize, pages: &Region) {
-        let wanted = bytes.div_ceil(PAGE_BYTES);
+        let wanted = bytes.div_ceil(SLOTS_BYTES);
         if self.free_pages.len() < wanted {
             return;
         }
         for page in self.free_pages.drain(self.free_pages.len() - wanted..) {
             pages.decommit(page * PAGE_WORDS, PAGE_WORDS);
             self.decommitted_pages.push(page);
-            self.committed -= PAGE_BYTES;
+            self.committed -= SLOTS_BYTES;
         }
     }
 
