@@ -20,6 +20,7 @@ const BLOOM_BITS: f64 = 10.0;
 const COUNTER_LOCKS: usize = 1024;
 const SETTLE_LIMIT: Duration = Duration::from_secs(30);
 const MEMORY_FILES: &str = "/dev/shm";
+const DIRECTORY_PREFIX: &str = "nyala-bench-rocksdb-";
 
 // Values of RocksDB's enumerations.
 const NO_COMPRESSION: i32 = 0;
@@ -45,12 +46,24 @@ unsafe impl Sync for Rocks {}
 
 /// A directory in memory if it has room for several times the data (containers often give 64 MiB there), else an ordinary one.
 fn choose_directory(budget_bytes: u64) -> (PathBuf, bool) {
-    let name = format!("nyala-bench-rocksdb-{}", std::process::id());
+    let name = format!("{DIRECTORY_PREFIX}{}", std::process::id());
     let room = process::free_bytes(Path::new(MEMORY_FILES)).unwrap_or(0);
     if room > 4 * budget_bytes {
         (Path::new(MEMORY_FILES).join(name), true)
     } else {
         (std::env::temp_dir().join(name), false)
+    }
+}
+
+/// Removes what interrupted runs left in memory: directories whose process has ended.
+fn remove_left_behind() {
+    for entry in std::fs::read_dir(MEMORY_FILES).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(DIRECTORY_PREFIX));
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            // Another run may remove it at the same time.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -147,6 +160,7 @@ impl Engine for Rocks {
     }
 
     fn open(config: &Config) -> Result<Rocks> {
+        remove_left_behind();
         let (directory, in_memory) = choose_directory(config.budget_bytes);
         Rocks::open_at(Api::load()?, directory, in_memory, config.budget_bytes)
     }
