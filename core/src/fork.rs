@@ -21,9 +21,9 @@ pub(crate) struct Birthplace {
 impl Birthplace {
     pub(crate) fn here() -> Self {
         REGISTER.call_once(|| {
+            #[cfg(unix)]
             // SAFETY: the handler only adds to an atomic, which is allowed in a child of a threaded process. When this
             // library is unloaded, the C library drops the handler with it.
-            #[cfg(unix)]
             unsafe {
                 libc::pthread_atfork(None, None, Some(count_fork))
             };
