@@ -39,6 +39,7 @@ impl Engine {
     pub(crate) fn build(geometry: Geometry, options: &Options) -> Result<Engine> {
         let log = Region::anonymous(
             geometry.segments << geometry.segment_shift,
+            geometry.segment_words(),
             geometry.segments_in_pieces << geometry.segment_shift,
         )?;
         let index = Index::new(&geometry)?;

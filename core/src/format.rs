@@ -71,7 +71,7 @@ fn sizes_are_those_of_the_document() {
 #[test]
 fn record_headers_are_those_of_the_document() {
     let layout = Layout::read("Record header word", 64);
-    let region = Region::anonymous(64, 0).unwrap();
+    let region = Region::anonymous(64, 64, 0).unwrap();
     let log = region.view();
     for (key_len, value_len, expires, slack) in [
         (1, 0, false, 0),
@@ -81,10 +81,10 @@ fn record_headers_are_those_of_the_document() {
         (1, 0, false, MAX_SLACK),
         (MAX_KEY_LEN, MAX_VALUE_LEN, true, MAX_SLACK),
     ] {
-        let bare = Header::new(key_len, value_len, expires, 0);
+        let bare = Header::new(key_len, value_len, expires);
         let header = bare.with_extent(bare.words() + slack);
         // The bytes are not those of the header: only its word is looked at.
-        Record { log, start: 8, header }.write(2, 0, b"", b"");
+        Record::with_header(log, 8, header).write(2, 0, b"", b"");
         let word = log.load(8);
         assert_eq!(layout.get(word, "key_len"), key_len as u64);
         assert_eq!(layout.get(word, "value_len"), value_len as u64);
@@ -102,11 +102,11 @@ fn record_headers_are_those_of_the_document() {
 
 #[test]
 fn records_are_packed_as_the_document_says() {
-    let region = Region::anonymous(64, 0).unwrap();
+    let region = Region::anonymous(64, 64, 0).unwrap();
     let log = region.view();
     for expires in [false, true] {
-        let header = Header::new(9, 4, expires, 0);
-        Record { log, start: 8, header }.write(
+        let header = Header::new(9, 4, expires);
+        Record::with_header(log, 8, header).write(
             18,
             if expires { 77 } else { 0 },
             b"key bytes",
@@ -159,7 +159,7 @@ fn slots_are_those_of_the_document() {
     let slot = Slot::new(tag, address as usize);
     assert_eq!(slot.0, !layout.mask("reserved"));
     assert_eq!((slot.tag(), slot.address()), (tag, address as usize));
-    assert_eq!(Slot::new(0, 5).0, 5);
+    assert_eq!(Slot::new(0, 5).0, 5 | layout.mask("used"));
     assert_eq!(Slot::EMPTY.0, 0);
 }
 

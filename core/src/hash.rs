@@ -32,6 +32,9 @@ pub(crate) struct KeyHasher {
     /// All ones, but for tests that want collisions.
     keep: u64,
     stripe_bits: u32,
+    /// The stripe is what is left of a hash shifted right by this, masked.
+    stripe_shift: u32,
+    stripe_mask: usize,
 }
 
 impl KeyHasher {
@@ -45,7 +48,15 @@ impl KeyHasher {
                 SharedSeed::global_random(),
             ),
         };
-        KeyHasher { state, keep: !drop, stripe_bits: stripes.trailing_zeros() }
+        let stripe_bits = stripes.trailing_zeros();
+        KeyHasher {
+            state,
+            keep: !drop,
+            stripe_bits,
+            // The upper bits of the field, so that `scan_position` can use the rest.
+            stripe_shift: STRIPE_SHIFT + STRIPE_BITS - stripe_bits,
+            stripe_mask: stripes - 1,
+        }
     }
 
     #[inline]
@@ -57,9 +68,7 @@ impl KeyHasher {
 
     #[inline]
     pub(crate) fn stripe(&self, hash: Hash) -> usize {
-        // The upper bits of the field, so that `scan_position` can use the rest.
-        (hash.0 >> (STRIPE_SHIFT + STRIPE_BITS - self.stripe_bits)) as usize
-            & ((1 << self.stripe_bits) - 1)
+        (hash.0 >> self.stripe_shift) as usize & self.stripe_mask
     }
 
     /// Where a key stands in a scan.

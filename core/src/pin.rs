@@ -61,7 +61,9 @@ impl Pinned {
     #[cfg(all(loom, test))]
     pub(crate) fn copy_through_words(&self) -> Vec<u8> {
         let mut copy = Vec::new();
-        crate::log::record::copy_to_vec(self.engine.log.view(), self.byte, self.len, &mut copy);
+        let words = self.engine.log.view().longest_run(self.byte / 8);
+        let packed = crate::log::record::Packed::in_words(words, self.byte % 8, self.len);
+        packed.unwrap().append_to(&mut copy);
         copy
     }
 

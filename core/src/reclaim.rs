@@ -256,7 +256,7 @@ impl Writer<'_> {
             let hash = engine.hasher.hash(&key);
             let directory = &self.stripe.directory;
             let page = directory.page(&engine.index, directory.depth(), hash);
-            engine.index.prefetch(page, hash.bucket());
+            engine.index.prefetch_bucket(page, hash);
             records[count] = (next, hash);
             count += 1;
             next += record.header.extent();

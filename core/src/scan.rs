@@ -182,19 +182,13 @@ impl Engine {
     /// Appends the key of the record that a slot names; `false` if the slot has changed, or the record while it was
     /// read. The same validation as in `Engine::look`, but for the version: an overwrite in place keeps the key.
     fn copy_key_of(&self, word: usize, slot: Slot, out: &mut Vec<u8>) -> bool {
-        let start = slot.address();
-        let segment = self.geometry.segment_of(start);
-        let generation = self.segments.generation(segment);
+        let generation = self.segments.generation();
         if self.index.pages.view().word(word).load(Ordering::Acquire) != slot.0 {
             return false;
         }
-        let record = Record::at(self.log.view(), start);
-        let offset = start & (self.geometry.segment_words() - 1);
-        if offset + record.header.words() > self.geometry.segment_words() {
-            return false;
-        }
+        let record = Record::at(self.log.view(), slot.address());
         record.copy_key(out);
         fence(Ordering::Acquire);
-        self.segments.generation(segment) == generation
+        self.segments.generation() == generation
     }
 }

@@ -10,9 +10,6 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     /// The first word. Words stay readable and writable as long as the storage lives.
     fn base(&self) -> *const AtomicU64;
 
-    /// Number of words.
-    fn words(&self) -> usize;
-
     /// Gives the memory of these words back to the system. They stay readable, as zeros or as they were, and may be
     /// written again.
     fn decommit(&self, first: usize, words: usize);
@@ -56,10 +53,6 @@ impl Storage for AnonymousMemory {
         self.map.as_ptr().cast()
     }
 
-    fn words(&self) -> usize {
-        self.map.len() / 8
-    }
-
     fn decommit(&self, first: usize, words: usize) {
         #[cfg(target_os = "linux")]
         // SAFETY: the range lies in this mapping. Private anonymous pages read as zero afterwards; every word is an
@@ -100,10 +93,6 @@ impl fmt::Debug for ModelMemory {
 impl Storage for ModelMemory {
     fn base(&self) -> *const AtomicU64 {
         self.words.as_ptr()
-    }
-
-    fn words(&self) -> usize {
-        self.words.len()
     }
 
     fn decommit(&self, _first: usize, _words: usize) {}

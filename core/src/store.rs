@@ -59,13 +59,12 @@ impl Store {
 
     /// The same into a vector that is reused: `out` is cleared, then filled if there is a value.
     pub fn get_into(&self, key: impl AsRef<[u8]>, out: &mut Vec<u8>) -> Result<bool> {
-        out.clear();
-        let found = self.read(key.as_ref(), CopyTo(out))?;
-        if found.is_none() {
-            // A copy that lost a race may be left.
+        let found = self.read(key.as_ref(), CopyTo(out));
+        if !matches!(found, Ok(Some(()))) {
+            // What was there before, or a copy that lost a race.
             out.clear();
         }
-        Ok(found.is_some())
+        Ok(found?.is_some())
     }
 
     /// Shows the value to `read`, to be copied once to where it is wanted, and answers what `read` answers.

@@ -9,7 +9,9 @@ use crate::index::{Directory, Helpers, Place, Slot};
 use crate::log::record::{Header, Record};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::log::space::Purpose;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, Padded, fence};
+use crate::sync::{
+    AtomicU64, Mutex, MutexGuard, Ordering, Padded, fence, full_fence, lock_patiently,
+};
 use crate::types::Version;
 
 #[derive(Debug)]
@@ -64,6 +66,9 @@ pub(crate) struct Victim {
     pub(crate) next: usize,
 }
 
+/// Words of a cache line.
+const LINE_WORDS: usize = 8;
+
 /// The budget has no room now; reclaim may make some. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NeedRoom;
@@ -111,16 +116,21 @@ impl StripeState {
 }
 
 impl Engine {
-    /// Locks the stripe of a key.
+    /// Locks the stripe of a key. What the operation will look at first is asked for meanwhile.
     #[inline]
     pub(crate) fn lock(&self, hash: Hash, moment: &Moment<'_>) -> Result<Writer<'_>> {
+        let directory = &self.stripe(hash).directory;
+        let page = directory.page(&self.index, directory.depth(), hash);
+        self.index.prefetch_bucket(page, hash);
+        self.index.prefetch_row(page);
         self.lock_stripe(self.hasher.stripe(hash), moment)
     }
 
+    #[inline]
     pub(crate) fn lock_stripe(&self, number: usize, moment: &Moment<'_>) -> Result<Writer<'_>> {
         moment.settle();
         let stripe = &*self.stripes[number];
-        let state = stripe.state.lock().map_err(|_| Error::Corrupt {
+        let state = lock_patiently(&stripe.state).map_err(|_| Error::Corrupt {
             what: "a panic left this stripe half changed; open a new store",
             offset: 0,
         })?;
@@ -142,8 +152,10 @@ impl<'a> Writer<'a> {
     /// The entry of a key, expired or not.
     #[inline]
     pub(crate) fn locate(&self, hash: Hash, key: &[u8]) -> Option<Located<'a>> {
-        self.locate_at_home(hash, key)
-            .or_else(|| self.find_record(hash, |record| record.key_is(key)))
+        match self.locate_at_home(hash, key) {
+            Some(found) => Some(found),
+            None => self.find_record(hash, |record| record.key_is(key)),
+        }
     }
 
     /// The entry of a key's hash whose record satisfies a condition.
@@ -179,16 +191,18 @@ impl<'a> Writer<'a> {
             return Ok(version);
         }
         let expires = entry.expiry != 0;
-        let roomy =
-            Header::new(entry.key.len(), entry.value.len().max(entry.least_len), expires, 0);
-        let header = Header::new(entry.key.len(), entry.value.len(), expires, roomy.extent());
+        let bare = Header::new(entry.key.len(), entry.value.len(), expires);
+        let header = match entry.least_len > entry.value.len() {
+            true => bare.with_room_for(entry.least_len),
+            false => bare,
+        };
         let place = match &found {
             Some(found) => found.place,
             None => self.prepare(hash).ok_or(NeedRoom)?,
         };
         let start = self.reserve(header.extent(), Purpose::Fresh).ok_or(NeedRoom)?;
         let version = self.next_version();
-        let record = Record { log: self.engine.log.view(), start, header };
+        let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(version.get(), entry.expiry, entry.key, entry.value);
         self.publish(found, place, hash, record, moment);
         Ok(version)
@@ -208,7 +222,7 @@ impl<'a> Writer<'a> {
         } else if expiry != 0 {
             let header = found.record.compact_header(true);
             let start = self.reserve(header.extent(), Purpose::Fresh).ok_or(NeedRoom)?;
-            let copy = found.record.copy_to(start, header);
+            let copy = found.record.copy_to(self.engine.log.view(), start, header);
             copy.set_expiry(expiry);
             self.publish(Some(found), found.place, hash, copy, moment);
         }
@@ -245,7 +259,7 @@ impl<'a> Writer<'a> {
     ) -> std::result::Result<(), NeedRoom> {
         let header = found.record.compact_header(found.record.expiry() != 0);
         let start = self.reserve(header.extent(), Purpose::Survivors).ok_or(NeedRoom)?;
-        let copy = found.record.copy_to(start, header);
+        let copy = found.record.copy_to(self.engine.log.view(), start, header);
         self.publish(Some(found), found.place, hash, copy, moment);
         add(&self.stripe.counters.records_moved, 1);
         add(&self.stripe.counters.words_moved, header.extent() as u64);
@@ -299,12 +313,12 @@ impl<'a> Writer<'a> {
         let header = record.header.overwritten(entry.value.len())?;
         let engine = self.engine;
         let segment = engine.geometry.segment_of(record.start);
-        let version_word = engine.log.view().word(Record::version_word(record.start));
+        let version_word = record.version_word();
         let old_version = version_word.load(Ordering::Relaxed);
         version_word.store(old_version + 1, Ordering::Relaxed);
         // Pairs with the fence in `Segments::pin`: either the pinning reader sees the odd version and lets go, or its
         // pin is seen here. It also orders the odd version before the bytes, for readers that copy.
-        fence(Ordering::SeqCst);
+        full_fence();
         if !engine.segments.unpinned(segment) {
             version_word.store(old_version, Ordering::Release);
             return None;
@@ -321,6 +335,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Lets the index name a new record, and accounts for it and the one it replaces.
+    #[inline]
     fn publish(
         &mut self,
         old: Option<Located<'a>>,
@@ -345,6 +360,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Words at the end of an open segment, for a record that is written before the lock is released.
+    #[inline]
     fn reserve(&mut self, words: usize, purpose: Purpose) -> Option<usize> {
         if self.state.open[purpose as usize].is_none_or(|open| open.next + words > open.end) {
             if let Some(full) = self.state.open[purpose as usize].take() {
@@ -355,6 +371,10 @@ impl<'a> Writer<'a> {
         let open = self.state.open[purpose as usize].as_mut()?;
         let start = open.next;
         open.next += words;
+        // The lines of the next small record, so that they are here when it is written: stores to memory that is not in
+        // the cache would keep the lock from being released. Large ones the processor fetches ahead by itself.
+        self.engine.log.view().prefetch(open.next + LINE_WORDS);
+        self.engine.log.view().prefetch(open.next + 2 * LINE_WORDS);
         self.engine.segments.account(open.segment).add_used(words);
         add(&self.stripe.counters.used_words, words as u64);
         if purpose == Purpose::Fresh {
@@ -383,7 +403,15 @@ impl<'a> Writer<'a> {
     }
 
     /// A free slot for a key that is not there.
-    fn prepare(&mut self, hash: Hash) -> Option<Place> {
+    #[inline]
+    fn prepare(&self, hash: Hash) -> Option<Place> {
+        let stripe = self.stripe;
+        let place = stripe.directory.free_place(&self.engine.index, hash);
+        place.or_else(|| self.prepare_by_growing(hash))
+    }
+
+    #[cold]
+    fn prepare_by_growing(&self, hash: Hash) -> Option<Place> {
         let stripe = self.stripe;
         self.with_helpers(|index, helpers| stripe.directory.prepare(index, hash, helpers))
     }
@@ -402,18 +430,21 @@ impl<'a> Writer<'a> {
         Version((self.state.writes * MAX_STRIPES as u64 + self.state.number as u64) << 1)
     }
 
+    #[inline]
     fn add_live(&self, record: &Record<'_>) {
         let words = record.header.words();
         self.account(record).add_live(words);
         add(&self.stripe.counters.live_words, words as u64);
     }
 
+    #[inline]
     fn sub_live(&self, record: &Record<'_>) {
         let words = record.header.words();
         self.account(record).sub_live(words);
         sub(&self.stripe.counters.live_words, words as u64);
     }
 
+    #[inline]
     fn note_expiry(&self, record: &Record<'_>, moment: &Moment<'_>) {
         let expiry = record.expiry();
         if expiry != 0 {
@@ -423,6 +454,7 @@ impl<'a> Writer<'a> {
         }
     }
 
+    #[inline]
     fn account(&self, record: &Record<'_>) -> &'a crate::log::segment::Account {
         let engine = self.engine;
         engine.segments.account(engine.geometry.segment_of(record.start))

@@ -14,6 +14,47 @@ pub(crate) use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering, fence},
 };
 
+/// Locks a mutex; before it goes to sleep, it tries for as long as the longest step under a stripe's lock takes, a page
+/// split of some 20 microseconds: to sleep and be woken takes longer than that.
+#[cfg(not(loom))]
+#[inline]
+pub(crate) fn lock_patiently<T>(mutex: &Mutex<T>) -> std::sync::LockResult<MutexGuard<'_, T>> {
+    use std::sync::TryLockError;
+    const TRIES: usize = 400;
+    const PAUSES_BETWEEN: usize = 4;
+    for _ in 0..TRIES {
+        match mutex.try_lock() {
+            Ok(guard) => return Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Err(poisoned),
+            Err(TryLockError::WouldBlock) => {
+                (0..PAUSES_BETWEEN).for_each(|_| std::hint::spin_loop());
+            }
+        }
+    }
+    mutex.lock()
+}
+
+#[cfg(loom)]
+pub(crate) fn lock_patiently<T>(mutex: &Mutex<T>) -> std::sync::LockResult<MutexGuard<'_, T>> {
+    mutex.lock()
+}
+
+/// A sequentially consistent fence.
+///
+/// By a locked instruction on x86-64, as C compilers do it: `mfence`, which `fence` becomes there, also keeps the
+/// processor from starting anything that follows, the cache misses of the next operation included.
+#[inline]
+pub(crate) fn full_fence() {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    // SAFETY: adds zero to a word of the stack that belongs to nobody, or to the innermost call frame, which it leaves as
+    // it is. The assembler block counts as reading and writing all memory.
+    unsafe {
+        std::arch::asm!("lock or dword ptr [rsp], 0", options(nostack));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+    fence(Ordering::SeqCst);
+}
+
 /// Keeps what different cores write on different cache lines; 128 bytes, because x86 fetches lines in pairs.
 #[derive(Debug)]
 #[repr(align(128))]

@@ -9,7 +9,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::log::record::{Record, copy_to_slice};
+use crate::log::record::Record;
 use crate::reader::expired;
 use crate::stripe::{NeedRoom, NewEntry};
 use crate::types::Version;
@@ -46,7 +46,10 @@ impl Current<'_> {
         let len = self.value_len();
         let mut bytes = [0; NUMBER_LEN];
         let value = bytes.get_mut(..len).ok_or(Error::NotANumber { len })?;
-        copy_to_slice(self.record.log, self.record.value_byte(), value);
+        match self.record.value() {
+            Some(packed) => packed.copy_to(value),
+            None => return Err(Error::NotANumber { len }),
+        }
         parse_number(value)
     }
 

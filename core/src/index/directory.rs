@@ -90,6 +90,12 @@ impl Directory {
         })
     }
 
+    /// A free slot for a key that is not in the index, or `None` if its page is full.
+    #[inline]
+    pub(crate) fn free_place(&self, index: &Index, hash: Hash) -> Option<Place> {
+        index.free_place(self.page(index, self.depth(), hash), hash)
+    }
+
     /// A free slot for a key that is not in the index, or `None` if that takes a page which the budget does not have.
     ///
     /// ```text
@@ -104,10 +110,10 @@ impl Directory {
         helpers: &mut Helpers<'_>,
     ) -> Option<Place> {
         loop {
-            let page = self.page(index, self.depth(), hash);
-            if let Some(place) = index.free_place(page, hash) {
+            if let Some(place) = self.free_place(index, hash) {
                 return Some(place);
             }
+            let page = self.page(index, self.depth(), hash);
             if self.split(index, page, hash, helpers) {
                 continue;
             }

@@ -18,6 +18,7 @@ use crate::sync::{AtomicU64, Ordering};
 
 pub(crate) use directory::{Directory, Helpers};
 pub(crate) use page::Place;
+use tags::equal_tags;
 
 /// Slots of a bucket: one cache line.
 pub(crate) const SLOTS_PER_BUCKET: usize = if cfg!(loom) { 2 } else { 8 };
@@ -29,9 +30,10 @@ pub(crate) const PAGE_WORDS: usize = SLOTS_PER_BUCKET * BUCKETS_PER_PAGE;
 pub(crate) const PAGE_TABLE_WORDS: usize = 8;
 
 const TAG_SHIFT: u32 = 48;
-const ADDRESS_BITS: u32 = 46;
+const USED_SHIFT: u32 = 47;
+const ADDRESS_BITS: u32 = 45;
 
-/// A word of the index: `tag:16 | 0:2 | address:46`, or 0 if it is empty. The address counts words of the log.
+/// A word of the index: `tag:16 | 1 | 0:2 | address:45`, or 0 if it is empty. The address counts words of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u64);
 
@@ -40,12 +42,17 @@ impl Slot {
 
     pub(crate) fn new(tag: u64, address: usize) -> Slot {
         debug_assert!(address != 0 && (address as u64) < 1 << ADDRESS_BITS);
-        Slot(tag << TAG_SHIFT | address as u64)
+        Slot(tag << TAG_SHIFT | 1 << USED_SHIFT | address as u64)
     }
 
-    #[inline]
     pub(crate) fn tag(self) -> u64 {
         self.0 >> TAG_SHIFT
+    }
+
+    /// Whether the slot is used and has this tag: one comparison for both.
+    #[inline]
+    pub(crate) fn has_tag(self, tag: u64) -> bool {
+        self.0 >> USED_SHIFT == tag << 1 | 1
     }
 
     /// Word of the log at which the record starts.
@@ -72,9 +79,9 @@ impl Index {
         let words = geometry.pages * PAGE_WORDS;
         let huge_words = if geometry.index_piece > 1 { words } else { 0 };
         Ok(Index {
-            pages: Region::anonymous(words, huge_words)?,
-            table: Region::anonymous(geometry.pages * PAGE_TABLE_WORDS, 0)?,
-            directories: Region::anonymous(geometry.stripes << geometry.depth_max, 0)?,
+            pages: Region::anonymous(words, 0, huge_words)?,
+            table: Region::anonymous(geometry.pages * PAGE_TABLE_WORDS, 0, 0)?,
+            directories: Region::anonymous(geometry.stripes << geometry.depth_max, 0, 0)?,
             depth_max: geometry.depth_max,
         })
     }
@@ -101,16 +108,23 @@ impl Index {
     #[inline]
     pub(crate) fn first_in_bucket(&self, page: usize, hash: Hash) -> Option<(usize, Slot)> {
         let first = page * PAGE_WORDS + hash.bucket() * SLOTS_PER_BUCKET;
-        let matches = self.matches(first, hash.tag());
-        let word = first + matches.trailing_zeros() as usize % SLOTS_PER_BUCKET;
-        let slot = self.slot(word);
-        (matches != 0 && slot.tag() == hash.tag() && slot != Slot::EMPTY).then_some((word, slot))
+        let slots = self.pages.view().line::<SLOTS_PER_BUCKET>(first);
+        // Any slot if none matches; the slot itself decides.
+        let i = equal_tags(slots, hash.tag()).trailing_zeros() as usize % SLOTS_PER_BUCKET;
+        // Pairs with the release store in `publish`.
+        let slot = Slot(slots[i].load(Ordering::Acquire));
+        slot.has_tag(hash.tag()).then_some((first + i, slot))
     }
 
-    /// Asks for what a lookup reads first: the bucket and the row of the page table.
+    /// Asks for the home bucket, which a lookup reads first.
     #[inline]
-    pub(crate) fn prefetch(&self, page: usize, bucket: usize) {
-        self.pages.view().prefetch(page * PAGE_WORDS + bucket * SLOTS_PER_BUCKET);
+    pub(crate) fn prefetch_bucket(&self, page: usize, hash: Hash) {
+        self.pages.view().prefetch(page * PAGE_WORDS + hash.bucket() * SLOTS_PER_BUCKET);
+    }
+
+    /// Asks for the row of the page table, which is read if the entry is not in its home bucket.
+    #[inline]
+    pub(crate) fn prefetch_row(&self, page: usize) {
         self.table.view().prefetch(page * PAGE_TABLE_WORDS);
     }
 }

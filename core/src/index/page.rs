@@ -104,9 +104,9 @@ impl Index {
                 while matches != 0 {
                     let word = first + matches.trailing_zeros() as usize;
                     matches &= matches - 1;
-                    let slot = self.slot(word);
-                    if slot.tag() == tag
-                        && slot != Slot::EMPTY
+                    // Pairs with the release store in `publish`.
+                    let slot = Slot(self.pages.view().word(word).load(Ordering::Acquire));
+                    if slot.has_tag(tag)
                         && let ControlFlow::Break(found) = visit(word, slot)
                     {
                         return Some(found);
@@ -124,13 +124,10 @@ impl Index {
         }
     }
 
-    /// Which slots of a bucket have a tag, a bit each; empty slots have tag 0.
+    /// Which slots of a bucket have a tag, a bit each, as [`equal_tags`] says.
     #[inline]
     pub(super) fn matches(&self, first: usize, tag: u64) -> u32 {
-        let words = self.pages.view().words(first, SLOTS_PER_BUCKET);
-        // Eight loads, since one of all of them is not atomic for Rust.
-        let slots = std::array::from_fn(|i| words[i].load(Ordering::Relaxed));
-        equal_tags(slots, tag)
+        equal_tags(self.pages.view().line(first), tag)
     }
 
     #[inline]
@@ -179,11 +176,20 @@ impl Index {
     }
 
     fn free_in_page(&self, page: usize, hash: Hash, probes: usize) -> Option<usize> {
-        (0..probes.min(BUCKETS_PER_PAGE))
-            .map(|step| (hash.bucket() + step) % BUCKETS_PER_PAGE)
-            .map(|bucket| page * PAGE_WORDS + bucket * SLOTS_PER_BUCKET)
-            .flat_map(|first| first..first + SLOTS_PER_BUCKET)
-            .find(|word| self.slot(*word) == Slot::EMPTY)
+        (0..probes.min(BUCKETS_PER_PAGE)).find_map(|step| {
+            let bucket = (hash.bucket() + step) % BUCKETS_PER_PAGE;
+            let first = page * PAGE_WORDS + bucket * SLOTS_PER_BUCKET;
+            // Empty slots have tag 0, and used ones may.
+            let mut candidates = self.matches(first, 0);
+            while candidates != 0 {
+                let word = first + candidates.trailing_zeros() as usize;
+                if self.slot(word) == Slot::EMPTY {
+                    return Some(word);
+                }
+                candidates &= candidates - 1;
+            }
+            None
+        })
     }
 
     /// Puts an entry into a free slot; under the stripe's lock.

@@ -10,8 +10,11 @@
 
 use std::mem::MaybeUninit;
 
-use crate::region::{View, WORD};
-use crate::sync::Ordering::{Relaxed, Release};
+use crate::region::{View, WORD, copy_out, copy_words, equal, write_pair};
+use crate::sync::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// Longest key in bytes.
 pub(crate) const MAX_KEY_LEN: usize = (1 << KEY_LEN_BITS) - 1;
@@ -45,22 +48,21 @@ const _: () =
 pub(crate) struct Header(u64);
 
 impl Header {
-    /// The header of a record with these lengths and at least `least_words` words.
-    pub(crate) fn new(key_len: usize, value_len: usize, expires: bool, least_words: usize) -> Self {
+    /// The header of a record with these lengths and no slack.
+    #[inline]
+    pub(crate) fn new(key_len: usize, value_len: usize, expires: bool) -> Self {
         debug_assert!(key_len <= MAX_KEY_LEN && value_len <= MAX_VALUE_LEN);
-        let bare = Header(
+        Header(
             key_len as u64
                 | (value_len as u64) << VALUE_LEN_SHIFT
                 | KIND_VALUE << KIND_SHIFT
                 | u64::from(expires) << EXPIRY_SHIFT,
-        );
-        bare.with_extent(least_words.max(bare.words()))
+        )
     }
 
-    /// Reads the header of the record at word `start`.
-    #[inline]
-    pub(crate) fn load(log: View<'_>, start: usize) -> Self {
-        Header(log.load(start))
+    /// The same record with room for a value of `value_len` bytes.
+    pub(crate) fn with_room_for(self, value_len: usize) -> Self {
+        self.with_extent(Header::new(self.key_len(), value_len, self.has_expiry_word()).words())
     }
 
     #[inline]
@@ -85,13 +87,25 @@ impl Header {
     /// Words before the key.
     #[inline]
     fn prelude(self) -> usize {
-        HEADER_WORDS + usize::from(self.has_expiry_word())
+        if self.has_expiry_word() {
+            // A branch, which the processor guesses, instead of a sum, for which it would wait: the address of what comes
+            // behind is then known before the header is, and a record's cache lines arrive together.
+            std::hint::cold_path();
+            return HEADER_WORDS + 1;
+        }
+        HEADER_WORDS
     }
 
     /// Words that the record's bytes need.
     #[inline]
     pub(crate) fn words(self) -> usize {
-        self.prelude() + (self.key_len() + self.value_len()).div_ceil(WORD)
+        self.prelude() + self.body_words()
+    }
+
+    /// Words that hold key and value.
+    #[inline]
+    fn body_words(self) -> usize {
+        (self.key_len() + self.value_len()).div_ceil(WORD)
     }
 
     /// Words that the record occupies.
@@ -111,7 +125,7 @@ impl Header {
     /// leave most of a long extent unused.
     pub(crate) fn overwritten(self, value_len: usize) -> Option<Self> {
         let extent = self.extent();
-        let fresh = Header::new(self.key_len(), value_len, self.has_expiry_word(), 0);
+        let fresh = Header::new(self.key_len(), value_len, self.has_expiry_word());
         let slack = extent.checked_sub(fresh.words())?;
         let wasteful = slack > SMALL_SLACK && slack > extent / 2;
         (slack <= MAX_SLACK && !wasteful).then(|| fresh.with_extent(extent))
@@ -124,57 +138,94 @@ const SMALL_SLACK: usize = 4;
 /// A record at its place in the log. The reads make sense only if the reader protocol says so.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
-    pub(crate) log: View<'a>,
     /// Index of word 0.
     pub(crate) start: usize,
+    /// The words from there on, as many as a record may have at most.
+    pub(crate) words: &'a [AtomicU64],
     pub(crate) header: Header,
 }
 
 impl<'a> Record<'a> {
+    /// The record that begins here.
+    #[inline(always)]
     pub(crate) fn at(log: View<'a>, start: usize) -> Self {
-        Record { log, start, header: Header::load(log, start) }
+        let words = log.longest_run(start);
+        Record { start, words, header: Header(words[0].load(Relaxed)) }
     }
 
-    /// Index of the version word.
-    #[inline]
-    pub(crate) fn version_word(start: usize) -> usize {
-        start + VERSION_WORD
+    /// The same with its version, which is read first: a header that is overwritten meanwhile is then known by it.
+    #[inline(always)]
+    pub(crate) fn with_version(log: View<'a>, start: usize) -> (u64, Self) {
+        let words = log.longest_run(start);
+        // Pairs with the release store of the even version in `overwrite`.
+        let version = words[VERSION_WORD].load(Acquire);
+        (version, Record { start, words, header: Header(words[0].load(Relaxed)) })
+    }
+
+    /// The place for a record with this header.
+    pub(crate) fn with_header(log: View<'a>, start: usize, header: Header) -> Self {
+        Record { start, words: log.longest_run(start), header }
+    }
+
+    #[inline(always)]
+    pub(crate) fn version_word(&self) -> &'a AtomicU64 {
+        &self.words[VERSION_WORD]
     }
 
     pub(crate) fn version(&self) -> u64 {
-        self.log.load(Self::version_word(self.start))
+        self.version_word().load(Relaxed)
     }
 
     /// When the record expires, in milliseconds since the epoch; 0 if it does not.
     #[inline]
     pub(crate) fn expiry(&self) -> u64 {
-        if self.header.has_expiry_word() { self.log.load(self.start + EXPIRY_WORD) } else { 0 }
+        if self.header.has_expiry_word() { self.words[EXPIRY_WORD].load(Relaxed) } else { 0 }
     }
 
     /// Changes the expiry of a record that has the word for it. One store: a reader sees the old or the new.
     pub(crate) fn set_expiry(&self, expiry: u64) {
         debug_assert!(self.header.has_expiry_word());
-        self.log.word(self.start + EXPIRY_WORD).store(expiry, Relaxed);
+        self.words[EXPIRY_WORD].store(expiry, Relaxed);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key_is(&self, key: &[u8]) -> bool {
-        self.header.key_len() == key.len() && self.log.equals(self.first_key_word(), key)
+        let first = self.header.prelude();
+        self.header.key_len() == key.len()
+            && match self.words.get(first..first + key.len().div_ceil(WORD)) {
+                Some(words) => equal(words, key),
+                None => false,
+            }
     }
 
+    /// Appends the key to a vector, but nothing if the header is garbage that promises more than a record may have.
     pub(crate) fn copy_key(&self, out: &mut Vec<u8>) {
-        copy_to_vec(self.log, self.first_key_word() * WORD, self.header.key_len(), out);
+        let words = &self.words[self.header.prelude()..];
+        if let Some(key) = Packed::in_words(words, 0, self.header.key_len()) {
+            key.append_to(out);
+        }
     }
 
     /// Byte of the region at which the value begins.
     #[inline]
     pub(crate) fn value_byte(&self) -> usize {
-        self.first_key_word() * WORD + self.header.key_len()
+        (self.start + self.header.prelude()) * WORD + self.header.key_len()
     }
 
+    /// The value, or `None` if the header is garbage that promises more than a record may have.
+    #[inline(always)]
+    pub(crate) fn value(&self) -> Option<Packed<'a>> {
+        let key_len = self.header.key_len();
+        let words = self.words.get(self.header.prelude() + key_len / WORD..)?;
+        Packed::in_words(words, key_len % WORD, self.header.value_len())
+    }
+
+    /// Replaces what a vector holds by the value.
     pub(crate) fn copy_value(&self, out: &mut Vec<u8>) {
-        out.clear();
-        copy_to_vec(self.log, self.value_byte(), self.header.value_len(), out);
+        match self.value() {
+            Some(value) => value.copy_to_vec(out),
+            None => out.clear(),
+        }
     }
 
     pub(crate) fn value_is(&self, value: &[u8]) -> bool {
@@ -185,19 +236,14 @@ impl<'a> Record<'a> {
         }
     }
 
-    #[inline]
-    fn first_key_word(&self) -> usize {
-        self.start + self.header.prelude()
-    }
-
     /// Writes a whole record to words that nobody reads yet. The slot that publishes it is stored with release.
     pub(crate) fn write(&self, version: u64, expiry: u64, key: &[u8], value: &[u8]) {
-        self.log.store(Self::version_word(self.start), version);
+        self.version_word().store(version, Relaxed);
         if self.header.has_expiry_word() {
-            self.log.store(self.start + EXPIRY_WORD, expiry);
+            self.words[EXPIRY_WORD].store(expiry, Relaxed);
         }
-        self.log.write_pair(self.first_key_word(), key, value);
-        self.log.store(self.start, self.header.0);
+        write_pair(&self.words[self.header.prelude()..], key, value);
+        self.words[0].store(self.header.0, Relaxed);
     }
 
     /// Writes a record over the one that is here, whose version is odd. Release: a reader that sees the even version sees
@@ -206,51 +252,90 @@ impl<'a> Record<'a> {
         if self.header.has_expiry_word() {
             self.set_expiry(expiry);
         }
-        self.log.store(self.start, self.header.0);
+        self.words[0].store(self.header.0, Relaxed);
         // Words that hold nothing of the value stay as they are; one that the key ends in is written with both.
         let whole = key.len() / WORD;
-        self.log.write_pair(self.first_key_word() + whole, &key[whole * WORD..], value);
-        self.log.word(Self::version_word(self.start)).store(version, Release);
+        let words = &self.words[self.header.prelude() + whole..];
+        write_pair(words, &key[whole * WORD..], value);
+        self.version_word().store(version, Release);
     }
 
     /// Copies this record to `start`, into the words it needs at least, and returns the copy.
-    pub(crate) fn copy_to(&self, start: usize, header: Header) -> Record<'a> {
-        let copy = Record { log: self.log, start, header };
-        self.log.store(Self::version_word(start), self.version());
+    pub(crate) fn copy_to(&self, log: View<'a>, start: usize, header: Header) -> Record<'a> {
+        let copy = Record::with_header(log, start, header);
+        copy.version_word().store(self.version(), Relaxed);
         if header.has_expiry_word() {
-            self.log.store(start + EXPIRY_WORD, self.expiry());
+            copy.words[EXPIRY_WORD].store(self.expiry(), Relaxed);
         }
-        let (from, to) = (self.first_key_word(), copy.first_key_word());
-        self.log.copy_words(from, to, (header.key_len() + header.value_len()).div_ceil(WORD));
-        self.log.store(start, header.0);
+        let (from, to) = (self.header.prelude(), header.prelude());
+        copy_words(&self.words[from..], &copy.words[to..], header.body_words());
+        copy.words[0].store(header.0, Relaxed);
         copy
     }
 
     /// Header of a copy: no slack, and a word for the expiry if `expires`.
     pub(crate) fn compact_header(&self, expires: bool) -> Header {
-        Header::new(self.header.key_len(), self.header.value_len(), expires, 0)
+        Header::new(self.header.key_len(), self.header.value_len(), expires)
     }
 }
 
-/// Appends `len` bytes of the region to a vector.
-#[inline(always)]
-pub(crate) fn copy_to_vec(log: View<'_>, byte: usize, len: usize, out: &mut Vec<u8>) {
-    out.reserve(len);
-    let spare = &mut out.spare_capacity_mut()[..len];
-    log.copy_out(byte, spare);
-    let filled = out.len() + len;
-    // SAFETY: `copy_out` has initialised the `len` bytes behind the old length.
-    unsafe { out.set_len(filled) };
+/// Bytes in words of the log: the words hold at least `skip + len` bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    words: &'a [AtomicU64],
+    /// Bytes of the first word that come before.
+    skip: usize,
+    len: usize,
 }
 
-/// The same for a slice.
-#[inline]
-pub(crate) fn copy_to_slice(log: View<'_>, byte: usize, out: &mut [u8]) {
-    let len = out.len();
-    let start: *mut MaybeUninit<u8> = out.as_mut_ptr().cast();
-    // SAFETY: the same bytes; `copy_out` only writes initialised ones.
-    let out = unsafe { std::slice::from_raw_parts_mut(start, len) };
-    log.copy_out(byte, out);
+impl<'a> Packed<'a> {
+    /// `len` bytes behind the first `skip`, or `None` if the words hold fewer.
+    #[inline(always)]
+    pub(crate) fn in_words(words: &'a [AtomicU64], skip: usize, len: usize) -> Option<Self> {
+        (skip + len <= words.len() * WORD).then_some(Packed { words, skip, len })
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Appends the bytes to a vector.
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        let filled = out.len() + self.len;
+        out.reserve(self.len);
+        let spare = &mut out.spare_capacity_mut()[..self.len];
+        // SAFETY: the words hold `skip + len` bytes.
+        unsafe { copy_out(self.words, self.skip, spare) };
+        // SAFETY: `copy_out` has initialised the `len` bytes behind the old length.
+        unsafe { out.set_len(filled) };
+    }
+
+    /// Replaces what a vector holds by the bytes.
+    #[inline(always)]
+    pub(crate) fn copy_to_vec(&self, out: &mut Vec<u8>) {
+        out.clear();
+        if out.capacity() < self.len {
+            out.reserve(self.len);
+        }
+        // SAFETY: the vector has room for `len` elements, which need not be initialised.
+        let all = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), self.len) };
+        // SAFETY: the words hold `skip + len` bytes.
+        unsafe { copy_out(self.words, self.skip, all) };
+        // SAFETY: `copy_out` has initialised the first `len` bytes.
+        unsafe { out.set_len(self.len) };
+    }
+
+    /// Copies the bytes to a slice of their length.
+    #[inline]
+    pub(crate) fn copy_to(&self, out: &mut [u8]) {
+        assert_eq!(out.len(), self.len, "the slice must be as long as the value");
+        let start: *mut MaybeUninit<u8> = out.as_mut_ptr().cast();
+        // SAFETY: the same bytes; `copy_out` only writes initialised ones.
+        let out = unsafe { std::slice::from_raw_parts_mut(start, self.len) };
+        // SAFETY: the words hold `skip + len` bytes.
+        unsafe { copy_out(self.words, self.skip, out) };
+    }
 }
 
 #[cfg(test)]
@@ -259,26 +344,28 @@ mod tests {
 
     #[test]
     fn headers_keep_what_they_were_given() {
-        for (key, value, expires, least) in
-            [(1, 0, false, 0), (MAX_KEY_LEN, MAX_VALUE_LEN, true, 0), (16, 64, false, 30)]
-        {
-            let header = Header::new(key, value, expires, least);
+        for (key, value, expires, room) in [
+            (1, 0, false, 0),
+            (MAX_KEY_LEN, MAX_VALUE_LEN, true, MAX_VALUE_LEN),
+            (16, 64, false, 200),
+        ] {
+            let header = Header::new(key, value, expires).with_room_for(room.max(value));
             assert!(header.is_value());
             assert_eq!(header.key_len(), key);
             assert_eq!(header.value_len(), value);
             assert_eq!(header.has_expiry_word(), expires);
-            assert_eq!(header.extent(), header.words().max(least));
+            assert_eq!(header.extent(), Header::new(key, room.max(value), expires).words());
         }
         assert!(!Header(0).is_value());
     }
 
     #[test]
     fn overwriting_keeps_the_extent() {
-        let header = Header::new(16, 64, false, 0);
+        let header = Header::new(16, 64, false);
         assert_eq!(header.overwritten(64).map(Header::extent), Some(12));
         assert_eq!(header.overwritten(40).map(Header::extent), Some(12));
         assert_eq!(header.overwritten(65), None);
-        let long = Header::new(16, 4096, false, 0);
+        let long = Header::new(16, 4096, false);
         assert_eq!(long.overwritten(1000), None, "most of the extent would be unused");
     }
 }

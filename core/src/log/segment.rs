@@ -2,7 +2,7 @@
 
 use crate::geometry::Geometry;
 use crate::region::WORD;
-use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, Padded, full_fence};
 
 /// Words at the start of a segment that describe it: lease number, stripe; the rest is for files. No record has
 /// address 0 for this reason, so that 0 can mean an empty slot.
@@ -14,13 +14,15 @@ const EXPIRY_CLASSES: usize = 4;
 const CLASS_LIMIT_MS: [u64; EXPIRY_CLASSES - 1] = [60_000, 3_600_000, 86_400_000];
 
 /// Bytes of this table for each segment.
-pub(crate) const BYTES_PER_SEGMENT: usize = 3 * WORD + size_of::<Account>();
+pub(crate) const BYTES_PER_SEGMENT: usize = 2 * WORD + size_of::<Account>();
 
-/// What is known of all segments. Generations and pins are what readers touch and lie apart from each other and from
-/// the accounts, which change with every write.
+/// What is known of all segments. The generation and the pins are what readers touch and lie apart from each other and
+/// from the accounts, which change with every write.
 #[derive(Debug)]
 pub(crate) struct Segments {
-    generations: Box<[AtomicU64]>,
+    /// How many segments have been freed. One count for all: a get reads it before it knows which segment it will meet,
+    /// and so waits for nothing; that another segment is freed during a get costs that get one more round.
+    generation: Padded<AtomicU64>,
     pins: Box<[AtomicU64]>,
     /// Segments whose pins are not zero.
     pinned: AtomicU64,
@@ -68,29 +70,28 @@ impl Segments {
             }),
         };
         Segments {
-            generations: (0..geometry.segments).map(zeros).collect(),
+            generation: Padded(AtomicU64::new(0)),
             pins: (0..geometry.segments).map(zeros).collect(),
             pinned: AtomicU64::new(0),
             accounts: (0..geometry.segments).map(account).collect(),
         }
     }
 
-    /// Number of times that the segment has been freed.
+    /// Number of segments that have been freed.
     #[inline]
-    pub(crate) fn generation(&self, segment: usize) -> u64 {
-        // Pairs with the release store in `retire`: whoever sees the new generation sees the slots without the
+    pub(crate) fn generation(&self) -> u64 {
+        // Pairs with the release addition in `retire`: whoever sees the new generation sees the slots without the
         // segment.
-        self.generations[segment].load(Ordering::Acquire)
+        self.generation.load(Ordering::Acquire)
     }
 
-    /// Ends a generation. The caller has replaced every slot that named the segment. Answers whether the segment may
+    /// Ends a generation: the caller has replaced every slot that named the segment. Answers whether the segment may
     /// be reused now; if not, it is in limbo until its pins drop.
     pub(crate) fn retire(&self, segment: usize) -> bool {
-        let generation = self.generations[segment].load(Ordering::Relaxed);
-        self.generations[segment].store(generation + 1, Ordering::Release);
+        self.generation.fetch_add(1, Ordering::Release);
         // Pairs with the fence in `pin`: either the pinning reader sees the new generation and lets go, or its pin is
         // seen here.
-        fence(Ordering::SeqCst);
+        full_fence();
         self.unpinned(segment)
     }
 
@@ -111,7 +112,7 @@ impl Segments {
             }
         }
         // Pairs with the fences in `retire` and in `Writer::overwrite`.
-        fence(Ordering::SeqCst);
+        full_fence();
         Ok(())
     }
 
