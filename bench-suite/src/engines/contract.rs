@@ -93,6 +93,10 @@ pub(crate) trait Engine: Sync + Sized {
     /// One call in so many is timed: the clock costs tens of nanoseconds, which only slow operations bear at each call.
     const SAMPLE_EVERY: u32;
 
+    /// Whether a measuring process may end with the store as it is: the system takes memory back in milliseconds, where
+    /// the store's destructor would visit millions of boxes. Not for one that has files or processes to remove.
+    const ENDS_WITH_PROCESS: bool = false;
+
     /// Fails with a line that says how to install what is missing.
     fn available() -> Result<()> {
         Ok(())

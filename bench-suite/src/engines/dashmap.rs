@@ -19,6 +19,7 @@ pub(crate) struct Dash {
 impl Engine for Dash {
     type Session<'a> = DashSession<'a>;
     const SAMPLE_EVERY: u32 = 16;
+    const ENDS_WITH_PROCESS: bool = true;
 
     fn open(_config: &Config) -> Result<Dash> {
         Ok(Dash { map: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS) })

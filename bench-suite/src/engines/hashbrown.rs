@@ -44,6 +44,7 @@ impl Hashbrown {
 impl Engine for Hashbrown {
     type Session<'a> = HashbrownSession<'a>;
     const SAMPLE_EVERY: u32 = 16;
+    const ENDS_WITH_PROCESS: bool = true;
 
     fn open(_config: &Config) -> Result<Hashbrown> {
         let stripes = (0..STRIPES).map(|_| Stripe(RwLock::new(HashTable::new()))).collect();

@@ -16,6 +16,7 @@ pub(crate) struct Papaya {
 impl Engine for Papaya {
     type Session<'a> = PapayaSession<'a>;
     const SAMPLE_EVERY: u32 = 16;
+    const ENDS_WITH_PROCESS: bool = true;
 
     fn open(_config: &Config) -> Result<Papaya> {
         Ok(Papaya { map: HashMap::builder().hasher(RandomState::default()).build() })

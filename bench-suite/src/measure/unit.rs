@@ -141,6 +141,9 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
                     workloads::run(*workload, &engine, &frame)
                 })?;
             }
+            if E::ENDS_WITH_PROCESS {
+                std::mem::forget(engine);
+            }
             Ok(())
         }
         Stage::Replay { trace } => {
