@@ -165,6 +165,28 @@ fn a_reader_misses_no_key_beside_a_split() {
 }
 
 #[test]
+fn a_reader_misses_no_spilled_key_beside_a_split() {
+    explore("split with a spilled entry", || {
+        let engine = tiny();
+        // Three keys with one home bucket, which has two slots: the last one lies in the next bucket.
+        let bucket = |n: &u8| engine.hasher.hash(&[*n; KEY_LEN]).bucket();
+        let keys: Vec<u8> = (1..=u8::MAX).filter(|n| bucket(n) == 0).take(4).collect();
+        for n in &keys[..3] {
+            set(&engine, [*n; KEY_LEN], &[*n]);
+        }
+        let spilled = keys[2];
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            let fourth = keys[3];
+            move || set(&engine, [fourth; KEY_LEN], &[fourth])
+        });
+        assert_eq!(get(&engine, [spilled; KEY_LEN]), Some(vec![spilled]), "a key was missed");
+        writer.join().unwrap();
+        assert!(engine.stripes[0].directory.depth() > 0, "the model reached no split");
+    });
+}
+
+#[test]
 fn a_reader_misses_no_key_beside_a_merge() {
     explore("merge", || {
         let engine = tiny();

@@ -15,7 +15,7 @@ mod rocksdb;
 mod rocksdb_api;
 mod roofline;
 mod sqlite;
-mod words;
+pub(crate) mod words;
 
 use std::sync::Arc;
 

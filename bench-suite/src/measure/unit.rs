@@ -11,7 +11,8 @@ use super::threads::Outcome;
 use crate::engines::contract::{Config, Engine, KEY_LEN};
 use crate::engines::redis::{DEPTHS, Ping, Redis};
 use crate::engines::redis_server;
-use crate::fault::Result;
+use crate::engines::words::Words;
+use crate::fault::{Fault, Result};
 use crate::record::histogram::Buckets;
 use crate::record::{Cell, Memory};
 use crate::workloads::stream::{VALUE_LEN, Values};
@@ -127,6 +128,7 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
             let frame = unit.frame(*entries);
             let streams = load::streams(&frame)?;
             let live_bytes = u64::from(*entries) * (KEY_LEN + VALUE_LEN) as u64;
+            fetch_memory(3 * live_bytes)?;
             let before_bytes = process::resident_bytes()?;
             let engine = E::open(&unit.config(live_bytes))?;
             let mut clerk = Clerk { unit, entries: *entries, timer_ns, emit };
@@ -156,6 +158,19 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
             })
         }
     }
+}
+
+/// Touches and frees as much memory as the hungriest engine will need. A virtual machine may have lent its free memory to
+/// its host, and touching it then takes ten times as long: whichever engine came first
+/// would pay for it.
+fn fetch_memory(bytes: u64) -> Result<()> {
+    const WORDS_OF_A_PAGE: usize = 512;
+    let bytes = usize::try_from(bytes).map_err(|_| Fault::new(format!("{bytes} bytes")))?;
+    let memory = Words::zeroed(bytes / 8)?;
+    for word in memory.get().iter().step_by(WORDS_OF_A_PAGE) {
+        word.store(1, std::sync::atomic::Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 fn passes(unit: &Unit, file: Option<&PathBuf>, key_seed: u64) -> Result<workloads::Passes> {
