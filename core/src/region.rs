@@ -14,8 +14,8 @@ use crate::sync::{AtomicU64, Ordering::Relaxed};
 /// Bytes of a word.
 pub(crate) const WORD: usize = 8;
 
-/// Most words of a [`View::line`].
-const LINE_MAX: usize = 8;
+/// Words of a cache line.
+pub(crate) const LINE_WORDS: usize = 8;
 
 /// A power of two of words, somewhere.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ impl Region {
     /// Reserves at least `words` words, rounded up to a power of two that holds a cache line; the first `huge_words` in
     /// huge pages if they can be had. No run will be longer than `run_max` words.
     pub(crate) fn anonymous(words: usize, run_max: usize, huge_words: usize) -> Result<Region> {
-        let words = words.next_power_of_two().max(LINE_MAX);
-        let run_max = run_max.max(LINE_MAX);
+        let words = words.next_power_of_two().max(LINE_WORDS);
+        let run_max = run_max.max(LINE_WORDS);
         let storage = Box::new(Memory::reserve(words + run_max, huge_words)?);
         Ok(Region { base: storage.base(), mask: words - 1, run_max, storage })
     }
@@ -78,7 +78,7 @@ impl<'a> View<'a> {
     /// The `N` words, a power of two of at most a cache line, at a multiple of `N`, modulo the size of the region.
     #[inline]
     pub(crate) fn line<const N: usize>(self, first: usize) -> &'a [AtomicU64; N] {
-        const { assert!(N.is_power_of_two() && N <= LINE_MAX) };
+        const { assert!(N.is_power_of_two() && N <= LINE_WORDS) };
         debug_assert!(first.is_multiple_of(N), "word {first} is not the first of a line");
         // SAFETY: a multiple of `N` below the number of words, which is itself one: the line ends within the storage.
         let start = unsafe { self.base.add(first & self.mask & !(N - 1)) };
@@ -163,13 +163,13 @@ pub(crate) unsafe fn copy_out(words: &[AtomicU64], skip: usize, out: &mut [Maybe
     if skip != 0 {
         return copy_out_shifted(words, skip, out);
     }
-    let (lines, rest) = out.as_chunks_mut::<{ LINE_MAX * WORD }>();
+    let (lines, rest) = out.as_chunks_mut::<{ LINE_WORDS * WORD }>();
     let mut from = words.as_ptr();
     for line in lines {
         // SAFETY: the words hold all of `out`.
         unsafe { copy_line(from, line) };
         // SAFETY: as before; it points behind the words at most.
-        from = unsafe { from.add(LINE_MAX) };
+        from = unsafe { from.add(LINE_WORDS) };
     }
     let (chunks, tail) = rest.as_chunks_mut::<WORD>();
     for chunk in chunks {
@@ -195,7 +195,7 @@ pub(crate) unsafe fn copy_out(words: &[AtomicU64], skip: usize, out: &mut [Maybe
 /// Eight words can be read.
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 #[inline(always)]
-unsafe fn copy_line(from: *const AtomicU64, to: &mut [MaybeUninit<u8>; LINE_MAX * WORD]) {
+unsafe fn copy_line(from: *const AtomicU64, to: &mut [MaybeUninit<u8>; LINE_WORDS * WORD]) {
     // SAFETY: reads 64 bytes of words, which is the caller's promise, and writes the 64 bytes of `to`.
     unsafe {
         std::arch::asm!(
@@ -224,9 +224,9 @@ unsafe fn copy_line(from: *const AtomicU64, to: &mut [MaybeUninit<u8>; LINE_MAX 
 /// Eight words can be read.
 #[cfg(not(all(target_arch = "x86_64", not(loom))))]
 #[inline]
-unsafe fn copy_line(from: *const AtomicU64, to: &mut [MaybeUninit<u8>; LINE_MAX * WORD]) {
+unsafe fn copy_line(from: *const AtomicU64, to: &mut [MaybeUninit<u8>; LINE_WORDS * WORD]) {
     // SAFETY: eight words can be read, by the caller's promise.
-    let words = unsafe { std::slice::from_raw_parts(from, LINE_MAX) };
+    let words = unsafe { std::slice::from_raw_parts(from, LINE_WORDS) };
     for (chunk, word) in to.as_chunks_mut::<WORD>().0.iter_mut().zip(words) {
         *chunk = get(word).to_le_bytes().map(MaybeUninit::new);
     }

@@ -91,7 +91,8 @@ impl Store {
 
     /// The values of many keys, several times faster than one by one in a store larger than the processor's caches:
     /// their cache misses overlap. `each` gets the index of the key and the value, in order, with no lock held; it may
-    /// use the store.
+    /// use the store. Each value was current at some moment of the call, perhaps before `each` was called for the keys
+    /// in front of it: what `each` writes, the rest of the batch need not see.
     pub fn get_many<K: AsRef<[u8]>>(
         &self,
         keys: &[K],

@@ -9,6 +9,7 @@ use crate::index::{Directory, Helpers, Place, Slot};
 use crate::log::record::{Header, Record};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::log::space::Purpose;
+use crate::region::LINE_WORDS;
 use crate::sync::{
     AtomicU64, Mutex, MutexGuard, Ordering, Padded, fence, full_fence, lock_patiently,
 };
@@ -65,9 +66,6 @@ pub(crate) struct Victim {
     /// Word of the log at which the walk goes on.
     pub(crate) next: usize,
 }
-
-/// Words of a cache line.
-const LINE_WORDS: usize = 8;
 
 /// The budget has no room now; reclaim may make some. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

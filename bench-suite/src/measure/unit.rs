@@ -161,8 +161,7 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
 }
 
 /// Touches and frees as much memory as the hungriest engine will need. A virtual machine may have lent its free memory to
-/// its host, and touching it then takes ten times as long: whichever engine came first
-/// would pay for it.
+/// its host, and touching it then takes many times as long: whichever engine came first would pay for it.
 fn fetch_memory(bytes: u64) -> Result<()> {
     const WORDS_OF_A_PAGE: usize = 512;
     let bytes = usize::try_from(bytes).map_err(|_| Fault::new(format!("{bytes} bytes")))?;
