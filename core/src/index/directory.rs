@@ -241,7 +241,7 @@ impl Directory {
             return false;
         }
         let more = Self::committed(depth + 1) - Self::committed(depth);
-        if more > 0 && !helpers.space.commit_directory(more, helpers.log) {
+        if more > 0 && !helpers.space.commit_table(more, helpers.log) {
             return false;
         }
         let half = 1 << depth;
