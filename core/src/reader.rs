@@ -153,8 +153,7 @@ impl Engine {
         read: &mut impl Visit<T>,
     ) -> Option<Look<T>> {
         let generation = self.segments.generation();
-        let directory = &self.stripe(hash).directory;
-        let page = directory.page(&self.index, directory.depth(), hash);
+        let page = self.stripe(hash).directory.home(&self.index, hash);
         let (word, slot) = self.index.first_in_bucket(page, hash)?;
         let look = self.look(generation, slot, key, moment, read);
         self.count_read(&look, word, slot);
@@ -316,8 +315,7 @@ impl Engine {
             let generation = self.segments.generation();
             for (asked, key) in asked.iter_mut().zip(group) {
                 asked.hash = self.hasher.hash(key.as_ref());
-                let directory = &self.stripe(asked.hash).directory;
-                asked.page = directory.page(&self.index, directory.depth(), asked.hash);
+                asked.page = self.stripe(asked.hash).directory.home(&self.index, asked.hash);
                 self.index.prefetch_bucket(asked.page, asked.hash);
             }
             for asked in &mut asked[..group.len()] {
@@ -347,8 +345,7 @@ impl Engine {
         let mut count = 0;
         for (key, asked) in keys.zip(&mut asked) {
             let hash = self.hasher.hash(key);
-            let directory = &self.stripe(hash).directory;
-            *asked = (directory.page(&self.index, directory.depth(), hash), hash);
+            *asked = (self.stripe(hash).directory.home(&self.index, hash), hash);
             self.index.prefetch_bucket(asked.0, hash);
             self.index.prefetch_row(asked.0);
             count += 1;

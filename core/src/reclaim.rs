@@ -320,8 +320,7 @@ impl Writer<'_> {
             key.clear();
             record.copy_key(&mut key);
             let hash = engine.hasher.hash(&key);
-            let directory = &self.stripe.directory;
-            let page = directory.page(&engine.index, directory.depth(), hash);
+            let page = self.stripe.directory.home(&engine.index, hash);
             engine.index.prefetch_bucket(page, hash);
             records[count] = (next, hash);
             count += 1;

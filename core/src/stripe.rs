@@ -162,8 +162,7 @@ impl Engine {
     /// Locks the stripe of a key. What the operation will look at first is asked for meanwhile.
     #[inline]
     pub(crate) fn lock(&self, hash: Hash, moment: &Moment<'_>) -> Result<Writer<'_>> {
-        let directory = &self.stripe(hash).directory;
-        let page = directory.page(&self.index, directory.depth(), hash);
+        let page = self.stripe(hash).directory.home(&self.index, hash);
         self.index.prefetch_bucket(page, hash);
         self.index.prefetch_row(page);
         self.lock_stripe(self.hasher.stripe(hash), moment)
@@ -185,8 +184,8 @@ impl<'a> Writer<'a> {
     /// The entry of a key if it is the first with its tag in the home bucket, as nearly all are.
     #[inline]
     fn locate_at_home(&self, hash: Hash, key: &[u8]) -> Option<Located<'a>> {
-        let (directory, engine) = (&self.stripe.directory, self.engine);
-        let head = directory.page(&engine.index, directory.depth(), hash);
+        let engine = self.engine;
+        let head = self.stripe.directory.home(&engine.index, hash);
         let (word, slot) = engine.index.first_in_bucket(head, hash)?;
         let record = Record::at(engine.log.view(), slot.address());
         record.key_is(key).then(|| Located { place: Place::of_entry(head, word), slot, record })
@@ -208,10 +207,9 @@ impl<'a> Writer<'a> {
         mut is: impl FnMut(&Record<'a>) -> bool,
     ) -> Option<Located<'a>> {
         use std::ops::ControlFlow::{Break, Continue};
-        let (directory, index) = (&self.stripe.directory, &self.engine.index);
-        let head = directory.page(index, directory.depth(), hash);
         let engine = self.engine;
-        index.probe(head, hash, |word, slot| {
+        let head = self.stripe.directory.home(&engine.index, hash);
+        engine.index.probe(head, hash, |word, slot| {
             let record = Record::at(engine.log.view(), slot.address());
             let place = Place::of_entry(head, word);
             if is(&record) { Break(Located { place, slot, record }) } else { Continue(()) }
