@@ -7,7 +7,7 @@ use crate::geometry::Geometry;
 use crate::hash::{Hash, KeyHasher};
 use crate::index::{Directory, Index};
 use crate::log::segment::Segments;
-use crate::log::space::Space;
+use crate::log::space::{Regions, Space};
 use crate::options::{Eviction, Options};
 use crate::reclaim::Pacer;
 use crate::region::Region;
@@ -40,8 +40,8 @@ impl Engine {
     /// Opens a store of any geometry; the models use ones that no budget leads to.
     pub(crate) fn build(geometry: Geometry, options: &Options) -> Result<Engine> {
         let log = Region::anonymous(
-            geometry.segments << geometry.segment_shift,
-            geometry.segment_words(),
+            geometry.log_words(),
+            geometry.record_words_max(),
             geometry.segments_in_pieces << geometry.segment_shift,
         )?;
         let index = Index::new(&geometry)?;
@@ -52,7 +52,7 @@ impl Engine {
                 let page = space.take_page(&log).ok_or_else(|| {
                     Error::InvalidArgument(format!(
                         "max_bytes = {} bytes is too small for {} stripes",
-                        geometry.max_bytes, geometry.stripes
+                        geometry.opened_bytes, geometry.stripes
                     ))
                 })?;
                 Ok(Padded(Stripe::new(number, Directory::new(&index, number, page))))
@@ -99,6 +99,11 @@ impl Engine {
         &self.stripes[self.hasher.stripe(hash)]
     }
 
+    /// Where the budget gives memory back.
+    pub(crate) fn regions(&self) -> Regions<'_> {
+        Regions { log: &self.log, index_pages: &self.index.pages }
+    }
+
     pub(crate) fn moment(&self) -> Moment<'_> {
         self.clock.moment()
     }
@@ -117,14 +122,17 @@ impl Engine {
         let sum = |count: fn(&Stripe) -> u64| self.stripes.iter().map(|s| count(s)).sum::<u64>();
         Stats {
             entries: sum(|stripe| stripe.counters.entries() as u64),
-            max_bytes: self.geometry.max_bytes,
+            max_bytes: self.space.max_bytes(),
             used_bytes: spending.committed as u64,
             live_bytes,
-            dead_bytes: (spending.leased as u64 * segment_bytes).saturating_sub(live_bytes),
+            dead_bytes: (spending.leased as u64 * segment_bytes + spending.run_bytes as u64)
+                .saturating_sub(live_bytes),
             index_bytes: spending.index as u64,
             segment_bytes,
             segments_leased: spending.leased as u64,
             segments_free: spending.free as u64,
+            runs: spending.runs as u64,
+            run_bytes: spending.run_bytes as u64,
             segments_limbo: spending.limbo as u64,
             segments_pinned: self.segments.pinned(),
             stripes: self.stripes.len() as u64,

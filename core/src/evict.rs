@@ -20,7 +20,7 @@ use crate::ghost::Ghosts;
 use crate::hash::Hash;
 use crate::stripe::{Keep, Located, NeedRoom, Pool, Victim, Writer};
 
-/// Admission's share of a stripe's segments: one in so many.
+/// Admission's share of the words that a stripe leases: one in so many.
 const ADMISSION_PART: usize = 20;
 /// Evictions that are remembered, as a fraction of the entries. A longer memory takes what returns once in a loop for
 /// popular.
@@ -43,8 +43,7 @@ impl<'a> Writer<'a> {
 
     /// The next segment that a cache reclaims, and what it keeps of it.
     pub(crate) fn choose_to_evict(&mut self, keep: Keep) -> Option<Victim> {
-        let (admission, main) =
-            (self.state.pool_len(Pool::Admission), self.state.pool_len(Pool::Main));
+        let (admission, main) = (self.state.leased(Pool::Admission), self.state.leased(Pool::Main));
         let over = admission * ADMISSION_PART > admission + main;
         let pools = if over { Pool::ALL } else { [Pool::Main, Pool::Admission] };
         let pool = pools.into_iter().find(|pool| !self.state.sealed[*pool as usize].is_empty())?;
@@ -63,7 +62,7 @@ impl<'a> Writer<'a> {
         let frequency = found.slot.frequency();
         if victim.keep == Keep::Read && frequency > 0 {
             let lowered = if victim.pool == Pool::Main { frequency - 1 } else { 0 };
-            return self.relocate(found, hash, lowered, moment);
+            return self.keep(found, hash, lowered, victim, moment);
         }
         self.count_eviction(&found);
         self.remove(found, hash);

@@ -3,22 +3,29 @@
 use crate::error::{Error, Result};
 use crate::hash::{MAX_DEPTH, MAX_STRIPES};
 use crate::index::PAGE_WORDS;
-use crate::log::record::{MAX_KEY_LEN, MAX_VALUE_LEN};
+use crate::log::record::{MAX_KEY_LEN, MAX_VALUE_LEN, RECORD_PRELUDE_WORDS};
+use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::options::Options;
 use crate::region::WORD;
 
 /// Segments of a budget below [`LARGE_SEGMENT_BYTES`] times this: few enough to be large against a record, enough that
-/// the open ones are a few per cent.
-const SEGMENTS: u64 = 128;
+/// the open ones are a few per cent and that a twentieth of a stripe's is several.
+const SEGMENTS: u64 = 1024;
 /// Segments stay at this size while the budget grows ...
 const LARGE_SEGMENT_BYTES: u64 = 512 << 10;
 /// ... until there are so many; then they grow again.
 const MAX_SEGMENTS: u64 = 1 << 16;
 /// Least segment.
-const MIN_SEGMENT_BYTES: u64 = 4 << 10;
-/// A value takes at most this part of a segment. Seven records of an eighth fill seven eighths of a segment; with
-/// quarters the tail that no record fits in could be a fifth, and with it the promise of 80 % live bytes would break.
-const VALUES_PER_SEGMENT: usize = 8;
+const MIN_SEGMENT_BYTES: u64 = 8 << 10;
+/// A value takes at most this part of the budget.
+const VALUES_PER_BUDGET: u64 = 4;
+/// A record up to this part of a segment always lies in one, beside others: seven of an eighth fill seven eighths.
+const SMALL_PART: usize = 8;
+/// Runs come in whole pages of the operating system.
+const RUN_PAGE_BYTES: usize = 4 << 10;
+pub(crate) const RUN_PAGE_WORDS: usize = RUN_PAGE_BYTES / WORD;
+/// `max_bytes` may become so many times what the store was opened with, and a part as small.
+pub(crate) const RESIZE: u64 = 4;
 /// Bytes of an index page.
 const PAGE_BYTES: usize = PAGE_WORDS * WORD;
 const HUGE_PAGE_BYTES: usize = 2 << 20;
@@ -32,20 +39,25 @@ const HUGE_INDEX_FROM_BYTES: u64 = 96 << 20;
 /// Sizes that are fixed while a store is open.
 #[derive(Debug, Clone)]
 pub(crate) struct Geometry {
-    pub(crate) max_bytes: u64,
+    /// The budget that the store was opened with; what it is now, `Space` says.
+    pub(crate) opened_bytes: u64,
     /// Number of stripes, a power of two.
     pub(crate) stripes: usize,
     /// log2 of the words of a segment.
     pub(crate) segment_shift: u32,
-    /// Longest key in bytes: it fits a segment together with the longest value.
+    /// Longest key in bytes.
     pub(crate) max_key_len: usize,
     /// Longest value in bytes.
     pub(crate) max_value_len: usize,
-    /// Segments that the budget could hold if it held nothing else.
+    /// Segments that there are addresses for: as many as the greatest budget could hold if it held nothing else.
     pub(crate) segments: usize,
+    /// Segments that the budget at opening could hold.
+    pub(crate) opened_segments: usize,
+    /// Pages of runs that there are addresses for, behind the segments.
+    pub(crate) run_pages: usize,
     /// Segments that fresh writes leave to reclaim: one for each stripe that may be reclaiming, and one more.
     pub(crate) reserve: usize,
-    /// Index pages that the budget could hold if it held nothing else.
+    /// Index pages that the greatest budget could hold if it held nothing else.
     pub(crate) pages: usize,
     /// Deepest directory of a stripe.
     pub(crate) depth_max: u32,
@@ -72,9 +84,9 @@ impl Geometry {
                 "segment_bytes = {segment_bytes} bytes is not a power of two of at least 512 bytes"
             )));
         }
-        let segments = usize::try_from(max_bytes / segment_bytes).unwrap_or(usize::MAX);
+        let opened_segments = usize::try_from(max_bytes / segment_bytes).unwrap_or(usize::MAX);
         let stripes = match tuning.stripes {
-            0 => choose_stripes(max_bytes, segments),
+            0 => choose_stripes(max_bytes, opened_segments),
             stripes => stripes,
         };
         if !stripes.is_power_of_two() || stripes > MAX_STRIPES {
@@ -85,19 +97,23 @@ impl Geometry {
         let huge_log = max_bytes >= HUGE_LOG_FROM_BYTES;
         let huge_index = max_bytes >= HUGE_INDEX_FROM_BYTES;
         let segment_len = segment_bytes as usize;
-        let pages = usize::try_from(max_bytes).unwrap_or(usize::MAX) / PAGE_BYTES;
+        let resize = RESIZE as usize;
+        let segments = (opened_segments * resize).next_power_of_two();
+        let pages = usize::try_from(max_bytes).unwrap_or(usize::MAX) / PAGE_BYTES * resize;
         let depth = (pages.div_ceil(stripes)).next_power_of_two().trailing_zeros() + 1;
         Ok(Geometry {
-            max_bytes,
+            opened_bytes: max_bytes,
             stripes,
             segment_shift: (segment_len / WORD).trailing_zeros(),
-            max_key_len: (segment_len / 2).min(MAX_KEY_LEN),
-            max_value_len: (segment_len / VALUES_PER_SEGMENT).min(MAX_VALUE_LEN),
+            max_key_len: MAX_KEY_LEN,
+            max_value_len: ((max_bytes / VALUES_PER_BUDGET) as usize).min(MAX_VALUE_LEN),
             segments,
+            opened_segments,
+            run_pages: segments * segment_len / RUN_PAGE_BYTES,
             reserve: stripes + 1,
             pages,
             depth_max: depth.min(MAX_DEPTH),
-            pinned_max: (segments as u64 / 32).max(1),
+            pinned_max: (opened_segments as u64 / 32).max(1),
             segments_in_pieces: match huge_log {
                 true => segments.saturating_sub(SMALL_PAGES_AT_THE_END / segment_len),
                 false => 0,
@@ -115,10 +131,57 @@ impl Geometry {
         self.segment_words() * WORD
     }
 
-    /// The segment that holds the word at `address`.
+    /// The segment, or run, in which the record at the word `address` lies. Runs are numbered behind the segments, by
+    /// their first page.
     #[inline]
     pub(crate) fn segment_of(&self, address: usize) -> usize {
-        address >> self.segment_shift
+        match address.checked_sub(self.segments << self.segment_shift) {
+            None => address >> self.segment_shift,
+            Some(word) => self.segments + word / RUN_PAGE_WORDS,
+        }
+    }
+
+    /// Whether the number is that of a run.
+    #[inline]
+    pub(crate) fn is_run(&self, segment: usize) -> bool {
+        segment >= self.segments
+    }
+
+    /// First word of a segment or run.
+    pub(crate) fn first_word(&self, segment: usize) -> usize {
+        match segment.checked_sub(self.segments) {
+            None => segment << self.segment_shift,
+            Some(page) => (self.segments << self.segment_shift) + page * RUN_PAGE_WORDS,
+        }
+    }
+
+    /// Words of the log and its runs.
+    pub(crate) fn log_words(&self) -> usize {
+        self.first_word(self.segments + self.run_pages)
+    }
+
+    /// Words that a record may have at most.
+    pub(crate) fn record_words_max(&self) -> usize {
+        RECORD_PRELUDE_WORDS + (self.max_key_len + self.max_value_len).div_ceil(WORD)
+    }
+
+    /// Pages of the run that a record of `words` words gets; `None` if it lies in a segment, because it is small, or
+    /// because as many of its size as fit a segment take no more room there.
+    #[inline]
+    pub(crate) fn run_pages_of(&self, words: usize) -> Option<usize> {
+        if words <= self.segment_words() / SMALL_PART {
+            return None;
+        }
+        let pages = (SEGMENT_HEADER_WORDS + words).div_ceil(RUN_PAGE_WORDS);
+        let beside = (self.segment_words() - SEGMENT_HEADER_WORDS) / words;
+        let worth = beside == 0 || pages * RUN_PAGE_WORDS < self.segment_words() / beside;
+        worth.then_some(pages)
+    }
+
+    /// Words of the budget that a record of `words` words takes.
+    #[inline]
+    pub(crate) fn occupied(&self, words: usize) -> usize {
+        self.run_pages_of(words).map_or(words, |pages| pages * RUN_PAGE_WORDS)
     }
 }
 
@@ -145,16 +208,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn records_take_no_more_than_a_fifth_beyond_their_size() {
+        let geometry = Geometry::new(&Options::memory(64 << 20)).unwrap();
+        for words in 100..100_000 {
+            let taken = match geometry.run_pages_of(words) {
+                Some(pages) => pages * RUN_PAGE_WORDS,
+                None => geometry.segment_words() / (geometry.segment_words() / words),
+            };
+            assert!(taken * 4 <= words * 5 + 4 * 64, "{words} words take {taken}");
+        }
+    }
+
+    #[test]
     fn sizes_follow_from_the_budget() {
         for shift in 20..=40 {
             let geometry = Geometry::new(&Options::memory(1 << shift)).unwrap();
             let open = 2 * geometry.stripes + geometry.reserve;
-            assert!(open * 16 <= geometry.segments, "2^{shift} bytes: {geometry:?}");
-            assert!(geometry.segments as u64 <= MAX_SEGMENTS);
-            let largest = 200 + geometry.max_key_len + geometry.max_value_len;
-            assert!(largest < geometry.segment_bytes());
-            assert!(shift < 26 || geometry.max_value_len >= 64 << 10);
-            assert!(shift < 24 || geometry.max_key_len == MAX_KEY_LEN);
+            assert!(open * 16 <= geometry.opened_segments, "2^{shift} bytes: {geometry:?}");
+            assert!(geometry.opened_segments as u64 <= MAX_SEGMENTS);
+            assert_eq!(
+                geometry.max_value_len as u64,
+                (1_u64 << shift >> 2).min(MAX_VALUE_LEN as u64)
+            );
+            assert_eq!(
+                geometry.segment_of(geometry.first_word(geometry.segments + 7) + 8),
+                geometry.segments + 7
+            );
         }
         assert_eq!(Geometry::new(&Options::memory(1 << 20)).unwrap().stripes, 1);
     }

@@ -55,6 +55,7 @@ mod pin;
 mod reader;
 mod reclaim;
 mod region;
+mod resize;
 mod scan;
 mod stats;
 mod storage;

@@ -25,12 +25,14 @@ fn tiny() -> Arc<Engine> {
     let tuning = Tuning { seed: Some(1), ..Tuning::default() };
     let options = Options::memory(1 << 20).tuning(tuning);
     let geometry = Geometry {
-        max_bytes: 1 << 20,
+        opened_bytes: 1 << 20,
         stripes: 1,
         segment_shift: SEGMENT_SHIFT,
         max_key_len: KEY_LEN,
         max_value_len: 8 << (SEGMENT_SHIFT - 3),
         segments: 8,
+        opened_segments: 8,
+        run_pages: 0,
         reserve: 1,
         pages: 4,
         depth_max: 3,

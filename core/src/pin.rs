@@ -18,6 +18,8 @@ use crate::types::Version;
 pub struct Pinned {
     engine: Arc<Engine>,
     segment: usize,
+    /// Segments that it counts for.
+    weight: u64,
     /// First byte of the value in the log.
     byte: usize,
     len: usize,
@@ -46,11 +48,14 @@ impl Pinned {
             let Some(seen) = look()? else { return Ok(None) };
             // A read under the lock gives no place: writers were many, and the next round may be luckier.
             let (Some((segment, byte)), version, len) = seen else { continue };
+            let weight = (len / engine.geometry.segment_bytes() + 1) as u64;
+            let max = engine.geometry.pinned_max;
             engine
                 .segments
-                .pin(segment, engine.geometry.pinned_max)
-                .map_err(|pinned| Error::Busy { pinned, max: engine.geometry.pinned_max })?;
-            let pinned = Pinned { engine: Arc::clone(engine), segment, byte, len, version };
+                .pin(segment, weight, max)
+                .map_err(|pinned| Error::Busy { pinned, max })?;
+            let engine = Arc::clone(engine);
+            let pinned = Pinned { engine, segment, weight, byte, len, version };
             if look()? == Some(seen) {
                 return Ok(Some(pinned));
             }
@@ -86,7 +91,7 @@ impl Deref for Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        self.engine.segments.unpin(self.segment);
+        self.engine.segments.unpin(self.segment, self.weight);
     }
 }
 

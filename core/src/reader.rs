@@ -19,6 +19,9 @@ use crate::types::Version;
 const ROUNDS: usize = if cfg!(loom) { 1 } else { 8 };
 /// Lines of a record that a batch asks for. A third made it slower, though many a small record reaches into one.
 const PREFETCHED_LINES: usize = 2;
+/// Values of which the length is checked before they are copied: a header that was overwritten or reused meanwhile may
+/// promise a gigabyte.
+const LARGE_BYTES: usize = 4 << 10;
 /// Keys of a batch whose cache misses overlap.
 const GROUP: usize = 32;
 
@@ -155,7 +158,7 @@ impl Engine {
         let generation = self.segments.generation();
         let page = self.stripe(hash).directory.home(&self.index, hash);
         let (word, slot) = self.index.first_in_bucket(page, hash)?;
-        let look = self.look(generation, slot, key, moment, read);
+        let look = self.look(generation, word, slot, key, moment, read);
         self.count_read(&look, word, slot);
         Some(look)
     }
@@ -222,7 +225,7 @@ impl Engine {
             return Glance::Again;
         }
         let found = self.index.probe(page, hash, |word, slot| {
-            let look = self.look(generation, slot, key, moment, read);
+            let look = self.look(generation, word, slot, key, moment, read);
             self.count_read(&look, word, slot);
             ControlFlow::Break(match look {
                 Look::OtherKey => return ControlFlow::Continue(()),
@@ -242,13 +245,14 @@ impl Engine {
         if still { Glance::Miss } else { Glance::Again }
     }
 
-    /// Looks at the record that a slot names, and validates what it saw, whatever it was. The generation was read before
-    /// the slot: a segment's slots are replaced before its generation ends, so the slot names its segment in a generation
-    /// at least as new.
+    /// Looks at the record that the slot at `word` names, and validates what it saw, whatever it was. The generation was
+    /// read before the slot: a segment's slots are replaced before its generation ends, so the slot names its segment in a
+    /// generation at least as new.
     #[inline(always)]
     fn look<T>(
         &self,
         generation: u64,
+        word: usize,
         slot: Slot,
         key: &[u8],
         moment: &Moment<'_>,
@@ -261,6 +265,10 @@ impl Engine {
         let seen = if record.key_is(key) {
             // A header that was overwritten or reused meanwhile may promise anything.
             let Some(value) = record.value() else { return Look::Again };
+            if value.len() > LARGE_BYTES && !self.is_whole(generation, word, slot, &record, version)
+            {
+                return Look::Again;
+            }
             let expiry = record.expiry();
             if expired(expiry, moment) {
                 Look::Entry(None)
@@ -275,11 +283,33 @@ impl Engine {
         } else {
             Look::OtherKey
         };
+        if self.is_whole(generation, word, slot, &record, version) { seen } else { Look::Again }
+    }
+
+    /// Whether what was read of a record since `generation` and `version` were is of that one write.
+    #[inline(always)]
+    fn is_whole(
+        &self,
+        generation: u64,
+        word: usize,
+        slot: Slot,
+        record: &Record<'_>,
+        version: u64,
+    ) -> bool {
         // Pairs with the release fences of whoever overwrites the record or reuses the segment: had any word been
         // read that they wrote, version or generation differ.
         fence(Ordering::Acquire);
-        let whole = self.segments.generation() == generation && record.version() == version;
-        if whole { seen } else { Look::Again }
+        (self.segments.generation() == generation || self.is_same_run(word, slot))
+            && record.version() == version
+    }
+
+    /// Whether the slot names a run, and still does. A run is never moved, so that its slot and its version say enough: a
+    /// large value may be read while segments come and go.
+    #[cold]
+    fn is_same_run(&self, word: usize, slot: Slot) -> bool {
+        self.geometry.is_run(self.geometry.segment_of(slot.address()))
+            // Pairs with the release store in `publish`: were it another record at the same place, its version will be seen.
+            && Slot(self.index.pages.view().word(word).load(Ordering::Acquire)).names_same(slot)
     }
 
     /// Counts a hit where a cache will look for it.
@@ -326,7 +356,7 @@ impl Engine {
                 let mut copy = CopyTo(&mut value);
                 let found = match asked.slot {
                     Slot::EMPTY => Look::Again,
-                    slot => self.look(generation, slot, key, moment, &mut copy),
+                    slot => self.look(generation, asked.word, slot, key, moment, &mut copy),
                 };
                 self.count_read(&found, asked.word, asked.slot);
                 let found = match found {

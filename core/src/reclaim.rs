@@ -72,7 +72,7 @@ impl Pacer {
 
 /// Which segments a step may choose for its victim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Aim {
+pub(crate) enum Aim {
     /// Those of which one part in so many would be gained, and no entry lost.
     Compact(usize),
     /// Any, as eviction chooses, keeping this.
@@ -115,16 +115,16 @@ impl Engine {
 
     /// Free segments at which writers begin to pay.
     fn low_water(&self) -> usize {
-        self.geometry.reserve + 2 + self.geometry.segments / 64
+        self.geometry.reserve + 2 + self.space.segments() / 64
     }
 
     /// How a writer in need reclaims.
-    fn usual_aim(&self) -> Aim {
+    pub(crate) fn usual_aim(&self) -> Aim {
         if self.evicts { Aim::Evict(Keep::Read) } else { Aim::Compact(WORTH_IN_NEED) }
     }
 
     /// Walks about `words` words; answers how many it did. 0: nothing is worth reclaiming.
-    fn reclaim(&self, words: usize, aim: Aim, moment: &Moment<'_>) -> Result<usize> {
+    pub(crate) fn reclaim(&self, words: usize, aim: Aim, moment: &Moment<'_>) -> Result<usize> {
         let mut walked = 0;
         let mut stuck = 0;
         while walked < words {
@@ -151,7 +151,7 @@ impl Engine {
 
     /// Chooses the stripe with the most dead and expired words, in a cache the one with the most words at all, or the one
     /// `skip` ranks behind it; `false` if there are none.
-    fn choose_stripe(&self, moment: &Moment<'_>, skip: usize) -> Result<bool> {
+    pub(crate) fn choose_stripe(&self, moment: &Moment<'_>, skip: usize) -> Result<bool> {
         let mut ranked: Vec<(usize, usize)> = Vec::with_capacity(self.stripes.len());
         for (number, stripe) in self.stripes.iter().enumerate() {
             let counters = &stripe.counters;
@@ -193,11 +193,11 @@ impl Engine {
         moment: &Moment<'_>,
         attempt: usize,
     ) -> Result<()> {
+        let words = self.geometry.occupied(words);
         self.space.trim(&self.segments, &self.log);
         if !self.evicts && self.over_limit(words) {
             self.drop_expired(moment)?;
-            self.shrink_index(words, moment)?;
-            if self.over_limit(words) {
+            if !self.shrink_index(moment, || !self.over_limit(words))? {
                 return Err(self.full());
             }
         }
@@ -206,17 +206,22 @@ impl Engine {
             return Ok(());
         }
         self.choose_stripe(moment, 0)?;
-        let aim = match self.evicts && attempt >= PATIENCE {
+        let patience = PATIENCE * (1 + words / self.geometry.segment_words());
+        let aim = match self.evicts && attempt >= patience {
             true => Aim::Evict(Keep::Nothing),
             false => self.usual_aim(),
         };
         let walked = self.reclaim(self.geometry.segment_words(), aim, moment)?;
-        if walked == 0 || attempt > 4 * self.geometry.segments { Err(self.full()) } else { Ok(()) }
+        let gained = walked > 0
+            || !self.evicts && self.drop_expired(moment)?
+            || self.shrink_index(moment, || self.space.has_fresh())?;
+        if !gained || attempt > 4 * self.space.segments() { Err(self.full()) } else { Ok(()) }
     }
 
-    /// Reclaims all full segments in which a record has expired. What is left of them is copied, and its classes are made
-    /// anew, so that the next call finds only what has expired since.
-    fn drop_expired(&self, moment: &Moment<'_>) -> Result<()> {
+    /// Reclaims all full segments in which a record has expired; whether there were any. What is left of them is copied,
+    /// and its classes are made anew, so that the next call finds only what has expired since.
+    pub(crate) fn drop_expired(&self, moment: &Moment<'_>) -> Result<bool> {
+        let mut dropped = false;
         for number in 0..self.stripes.len() {
             if self.stripes[number].counters.expiring_words() == 0 {
                 continue;
@@ -226,37 +231,43 @@ impl Engine {
                 if writer.state.victim.is_none() {
                     writer.state.victim = writer.choose_expired(moment);
                 }
-                if writer.state.victim.is_none()
-                    || writer.reclaim_step(moment, self.usual_aim())? == Step::NoRoom
-                {
+                if writer.state.victim.is_none() {
                     break;
+                }
+                match writer.reclaim_step(moment, self.usual_aim())? {
+                    Step::NoRoom => break,
+                    _ => dropped = true,
                 }
             }
         }
-        Ok(())
+        Ok(dropped)
     }
 
-    /// Merges pages until the write fits, if pages are sparse: deletes leave them so.
-    fn shrink_index(&self, words: usize, moment: &Moment<'_>) -> Result<()> {
+    /// Merges sparse pages, which deletes leave behind, until there is `enough` room; whether there is.
+    pub(crate) fn shrink_index(
+        &self,
+        moment: &Moment<'_>,
+        enough: impl Fn() -> bool,
+    ) -> Result<bool> {
         let entries: usize = self.stripes.iter().map(|stripe| stripe.counters.entries()).sum();
         for number in 0..self.stripes.len() {
             let mut next = Some(0);
             while let Some(from) = next {
-                let sparse = self.space.spending().index_in_use > entries * SPARSE_BYTES_PER_ENTRY;
-                if !sparse || !self.over_limit(words) {
-                    return Ok(());
+                let in_use = self.space.spending().index_in_use;
+                if enough() || in_use <= entries * SPARSE_BYTES_PER_ENTRY {
+                    return Ok(enough());
                 }
                 next = self.lock_stripe(number, moment)?.shrink_index(from);
             }
         }
-        Ok(())
+        Ok(enough())
     }
 
     #[cold]
-    fn full(&self) -> Error {
+    pub(crate) fn full(&self) -> Error {
         let (live, _) = self.live_and_used();
         let live_bytes = (8 * live + self.space.spending().index) as u64;
-        Error::Full { live_bytes, max_bytes: self.geometry.max_bytes }
+        Error::Full { live_bytes, max_bytes: self.space.max_bytes() }
     }
 
     /// Reclaims for as long as `budget`, and lets a cache evict what the next writes would have to; answers the dead bytes
@@ -291,7 +302,7 @@ impl Engine {
     }
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     /// Walks a few records of the victim, or of a new one that the aim allows.
     fn reclaim_step(&mut self, moment: &Moment<'_>, aim: Aim) -> Result<Step> {
         let Some(mut victim) = self.state.victim.or_else(|| self.choose_victim(moment, aim)) else {
@@ -299,6 +310,10 @@ impl Writer<'_> {
         };
         if aim == Aim::Evict(Keep::Nothing) {
             victim.keep = Keep::Nothing;
+        }
+        if self.engine.geometry.is_run(victim.segment) {
+            self.state.victim = None;
+            return Ok(self.reclaim_run(&victim, moment));
         }
         self.state.victim = Some(victim);
         let engine = self.engine;
@@ -345,6 +360,19 @@ impl Writer<'_> {
         Ok(Step::Freed(walked))
     }
 
+    /// Reclaims a run, whose one record is live: a run whose record died is given back at once.
+    fn reclaim_run(&mut self, victim: &Victim, moment: &Moment<'_>) -> Step {
+        let record = Record::at(self.engine.log.view(), victim.next);
+        let words = self.engine.geometry.occupied(record.header.extent());
+        let mut key = Vec::new();
+        record.copy_key(&mut key);
+        // Back to where it was taken from, so that it is found when its record dies.
+        self.state.sealed[victim.pool as usize].push_front(victim.segment);
+        let kept = self.keep_or_drop(victim.next, self.engine.hasher.hash(&key), victim, moment);
+        debug_assert_eq!(kept, Ok(()), "a run is kept without a copy");
+        Step::Freed(words)
+    }
+
     /// What reclaim does with one record: nothing if no slot names it.
     fn keep_or_drop(
         &mut self,
@@ -361,9 +389,27 @@ impl Writer<'_> {
             self.remove_expired(found, hash);
             Ok(())
         } else if victim.keep == Keep::Live {
-            self.relocate(found, hash, slot.frequency(), moment)
+            self.keep(found, hash, slot.frequency(), victim, moment)
         } else {
             self.spare_or_evict(found, hash, victim, moment)
+        }
+    }
+
+    /// Keeps a live record of a victim: a copy of it, or the run that it lies in.
+    pub(crate) fn keep(
+        &mut self,
+        found: Located<'a>,
+        hash: Hash,
+        frequency: u64,
+        victim: &Victim,
+        moment: &Moment<'_>,
+    ) -> std::result::Result<(), NeedRoom> {
+        match self.engine.geometry.is_run(victim.segment) {
+            true => {
+                self.spare_run(found, frequency, victim);
+                Ok(())
+            }
+            false => self.relocate(found, hash, frequency, moment),
         }
     }
 
@@ -390,8 +436,8 @@ impl Writer<'_> {
     ) -> Option<Victim> {
         let least = self.engine.geometry.segment_words() / part;
         let counters = &self.stripe.counters;
-        let headers = (self.state.pool_len(Pool::Admission) + self.state.pool_len(Pool::Main))
-            * SEGMENT_HEADER_WORDS;
+        let sealed = self.state.sealed[0].len() + self.state.sealed[1].len();
+        let headers = (sealed + 2) * SEGMENT_HEADER_WORDS;
         let dead = counters.used_words().saturating_sub(counters.live_words() + headers);
         // Asked before every account is looked at.
         if dead + counters.expiring_words() < least {
@@ -408,10 +454,9 @@ impl Writer<'_> {
     /// Takes a sealed segment out of the list in which a record has expired.
     fn choose_expired(&mut self, moment: &Moment<'_>) -> Option<Victim> {
         for pool in Pool::ALL {
-            let index = self.state.sealed[pool as usize].iter().position(|segment| {
-                let account = self.engine.segments.account(*segment);
-                account.may_expire() && account.expired_words(moment.now_ms(), Expired::Some) > 0
-            });
+            let index = self.state.sealed[pool as usize]
+                .iter()
+                .position(|segment| self.expired_in(*segment, moment, Expired::Some) > 0);
             if let Some(index) = index {
                 return Some(self.take_victim(pool, index, Keep::Live));
             }
@@ -422,17 +467,30 @@ impl Writer<'_> {
     pub(crate) fn take_victim(&mut self, pool: Pool, index: usize, keep: Keep) -> Victim {
         let segment = self.state.sealed[pool as usize].remove(index);
         let segment = segment.expect("the caller has seen the index in the list");
-        let first = segment << self.engine.geometry.segment_shift;
+        let first = self.engine.geometry.first_word(segment);
         Victim { segment, next: first + SEGMENT_HEADER_WORDS, copied: 0, pool, keep }
+    }
+
+    /// Words of a segment or run that have expired but still count as live.
+    fn expired_in(&self, segment: usize, moment: &Moment<'_>, which: Expired) -> usize {
+        let engine = self.engine;
+        if engine.geometry.is_run(segment) {
+            let start = engine.geometry.first_word(segment) + SEGMENT_HEADER_WORDS;
+            let record = Record::at(engine.log.view(), start);
+            let words = engine.geometry.occupied(record.header.extent());
+            return if expired(record.expiry(), moment) { words } else { 0 };
+        }
+        let account = engine.segments.account(segment);
+        if account.may_expire() { account.expired_words(moment.now_ms(), which) } else { 0 }
     }
 
     /// Words that reclaim of a segment would give back.
     fn gain(&self, segment: usize, moment: &Moment<'_>) -> usize {
+        let expired = self.expired_in(segment, moment, Expired::All);
+        if self.engine.geometry.is_run(segment) {
+            return expired;
+        }
         let account = self.engine.segments.account(segment);
-        let expired = match account.may_expire() {
-            true => account.expired_words(moment.now_ms(), Expired::All),
-            false => 0,
-        };
         // The tail behind the last record is not counted: the copies would waste as much again.
         account.used_words().saturating_sub(SEGMENT_HEADER_WORDS + account.live_words()) + expired
     }
@@ -447,13 +505,14 @@ impl Writer<'_> {
 
     /// Words of full segments that have expired but still count as live; renews the stripe's hint.
     fn expired_words(&self, moment: &Moment<'_>) -> usize {
-        let segments = &self.engine.segments;
-        if !self.state.segments().any(|segment| segments.account(segment).may_expire()) {
+        let (segments, geometry) = (&self.engine.segments, &self.engine.geometry);
+        let may_expire =
+            |segment| geometry.is_run(segment) || segments.account(segment).may_expire();
+        if !self.state.segments().any(may_expire) {
             self.stripe.counters.set_expiring_words(0);
             return 0;
         }
         let sealed = self.state.sealed.iter().flatten();
-        let sealed = sealed.map(|segment| segments.account(*segment));
-        sealed.map(|account| account.expired_words(moment.now_ms(), Expired::All)).sum()
+        sealed.map(|segment| self.expired_in(*segment, moment, Expired::All)).sum()
     }
 }

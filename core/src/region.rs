@@ -64,6 +64,27 @@ impl Region {
     }
 }
 
+/// A type whose values may be all zero bytes, which mean its default.
+///
+/// # Safety
+/// All zero bytes are a value of the type.
+pub(crate) unsafe trait Zeroable: Default {}
+
+// SAFETY: 0 is a number, and a word's default.
+unsafe impl Zeroable for AtomicU64 {}
+
+/// A table of zeros whose memory is committed as it is written.
+pub(crate) fn zeroed<T: Zeroable>(len: usize) -> Box<[T]> {
+    #[cfg(loom)]
+    return (0..len).map(|_| T::default()).collect();
+    #[cfg(not(loom))]
+    {
+        let zeros = Box::new_zeroed_slice(len);
+        // SAFETY: all zero bytes are a value of the type.
+        unsafe { zeros.assume_init() }
+    }
+}
+
 impl<'a> View<'a> {
     /// The word at `index`, modulo the size of the region.
     #[inline]

@@ -21,6 +21,10 @@ pub struct Stats {
     pub segment_bytes: u64,
     /// Segments that hold records.
     pub segments_leased: u64,
+    /// Large records that have a run of pages for themselves.
+    pub runs: u64,
+    /// Size of these runs together, those in limbo included.
+    pub run_bytes: u64,
     /// Committed segments that are free for the next lease.
     pub segments_free: u64,
     /// Freed segments that wait for a pin to be dropped.

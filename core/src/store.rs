@@ -390,19 +390,43 @@ impl Store {
         self.engine.space.spending().committed as u64
     }
 
-    /// The cap that the store was opened with.
+    /// The cap.
     #[must_use]
     pub fn max_bytes(&self) -> u64 {
-        self.engine.geometry.max_bytes
+        self.engine.space.max_bytes()
     }
 
-    /// Longest key in bytes: 65,535, or half a segment in a store of less than 16 MiB.
+    /// Changes the cap, to between a quarter of what the store was opened with and four times as much, and at least
+    /// 1 MiB. A smaller cap holds when the call returns: memory has been given back, and a cache has evicted what did not
+    /// fit. The cost is in proportion to what must go; other threads go on meanwhile.
+    ///
+    /// ```
+    /// use nyala::{Eviction, Options, Store};
+    /// let cache = Store::open(Options::memory(16 << 20).eviction(Eviction::Adaptive))?;
+    /// for n in 0..100_000_u32 {
+    ///     cache.set(n.to_le_bytes(), [0; 100])?;
+    /// }
+    /// cache.set_max_bytes(4 << 20)?;
+    /// assert!(cache.used_bytes() <= 4 << 20);
+    /// # Ok::<(), nyala::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] outside these limits; [`Error::Full`] if the entries of a store do not fit: the cap stays
+    /// as it was, and no entry is lost.
+    pub fn set_max_bytes(&self, max_bytes: u64) -> Result<()> {
+        self.engine.birthplace.check()?;
+        self.engine.resize(max_bytes, &self.engine.moment())
+    }
+
+    /// Longest key in bytes: 65,535.
     #[must_use]
     pub fn max_key_len(&self) -> usize {
         self.engine.geometry.max_key_len
     }
 
-    /// Longest value in bytes: an eighth of a segment, which is 64 KiB in a store of 64 MiB.
+    /// Longest value in bytes: a quarter of what the store was opened with, at most 1 GiB less one byte. A value that
+    /// takes more than an eighth of a segment may get pages of its own, up to a quarter more than its size from 64 MiB on.
     #[must_use]
     pub fn max_value_len(&self) -> usize {
         self.engine.geometry.max_value_len

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::geometry::RUN_PAGE_WORDS;
 use crate::ghost::Ghosts;
 use crate::hash::{Hash, MAX_STRIPES};
 use crate::index::{Directory, Helpers, Place, Slot};
 use crate::log::record::{Header, Record};
-use crate::log::segment::SEGMENT_HEADER_WORDS;
+use crate::log::segment::{Account, SEGMENT_HEADER_WORDS};
 use crate::log::space::Purpose;
 use crate::region::LINE_WORDS;
 use crate::sync::{
@@ -49,8 +50,10 @@ pub(crate) struct StripeState {
     writes: u64,
     /// Segments that records are appended to, by pool.
     open: [Option<Open>; 2],
-    /// Full segments, by pool, in the order in which they were filled.
+    /// Full segments and runs, by pool, in the order in which they were filled.
     pub(crate) sealed: [VecDeque<usize>; 2],
+    /// Words that each pool leases.
+    leased: [usize; 2],
     /// The sealed segment that is being reclaimed.
     pub(crate) victim: Option<Victim>,
     /// What was evicted last; a cache makes it at its first eviction.
@@ -136,6 +139,7 @@ impl Stripe {
                 writes: 0,
                 open: [None; 2],
                 sealed: Default::default(),
+                leased: [0; 2],
                 victim: None,
                 ghosts: None,
                 filling: true,
@@ -152,9 +156,9 @@ impl StripeState {
         open.chain(victim).chain(self.sealed.iter().flatten().copied())
     }
 
-    /// Number of the segments of a pool, the open one included.
-    pub(crate) fn pool_len(&self, pool: Pool) -> usize {
-        self.sealed[pool as usize].len() + usize::from(self.open[pool as usize].is_some())
+    /// Words that a pool leases, the open segment included.
+    pub(crate) fn leased(&self, pool: Pool) -> usize {
+        self.leased[pool as usize]
     }
 }
 
@@ -245,7 +249,7 @@ impl<'a> Writer<'a> {
             None => self.prepare(hash).ok_or(NeedRoom)?,
         };
         let pool = match &found {
-            Some(found) => self.account(&found.record).pool(),
+            Some(found) => self.pool_of(&found.record),
             None => self.pool_for(hash),
         };
         let start = self.reserve(header.extent(), pool, Purpose::Fresh).ok_or(NeedRoom)?;
@@ -278,7 +282,7 @@ impl<'a> Writer<'a> {
             self.note_expiry(&found.record, moment);
         } else if expiry != 0 {
             let header = found.record.compact_header(true);
-            let pool = self.account(&found.record).pool();
+            let pool = self.pool_of(&found.record);
             let start = self.reserve(header.extent(), pool, Purpose::Fresh).ok_or(NeedRoom)?;
             let copy = found.record.copy_to(self.engine.log.view(), start, header);
             copy.set_expiry(expiry);
@@ -289,8 +293,8 @@ impl<'a> Writer<'a> {
 
     /// Removes an entry.
     pub(crate) fn remove(&mut self, found: Located<'a>, hash: Hash) {
-        self.sub_live(&found.record);
         self.engine.index.remove(found.place, hash);
+        self.let_die(&found.record);
         sub(&self.stripe.counters.entries, 1);
         let stripe = self.stripe;
         self.with_helpers(|index, helpers| stripe.directory.merge(index, hash, helpers));
@@ -332,6 +336,17 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Spares an entry in a run, which is never copied: it goes to the end of the main pool as it is.
+    pub(crate) fn spare_run(&mut self, found: Located<'a>, frequency: u64, victim: &Victim) {
+        let pages = self.engine.geometry.run_pages_of(found.record.header.extent());
+        let words = pages.unwrap_or(0) * RUN_PAGE_WORDS;
+        self.state.sealed[victim.pool as usize].retain(|run| *run != victim.segment);
+        self.state.leased[victim.pool as usize] -= words;
+        self.state.leased[Pool::Main as usize] += words;
+        self.state.sealed[Pool::Main as usize].push_back(victim.segment);
+        self.engine.index.publish(found.place.word, found.slot.with_frequency(frequency));
+    }
+
     /// Gives a segment back whose records no slot names any more.
     pub(crate) fn free(&mut self, segment: usize) {
         let engine = self.engine;
@@ -342,9 +357,25 @@ impl<'a> Writer<'a> {
         );
         let account = engine.segments.account(segment);
         sub(&self.stripe.counters.used_words, account.used_words() as u64);
+        self.state.leased[account.pool() as usize] -= engine.geometry.segment_words();
         account.close();
         let reusable = engine.segments.retire(segment);
         engine.space.give_back(segment, reusable, &engine.log);
+    }
+
+    /// Gives a run back whose record no slot names any more.
+    fn free_run(&mut self, run: usize, words: usize) {
+        let engine = self.engine;
+        for pool in Pool::ALL {
+            let sealed = &mut self.state.sealed[pool as usize];
+            if let Some(index) = sealed.iter().position(|number| *number == run) {
+                sealed.remove(index);
+                self.state.leased[pool as usize] -= words;
+            }
+        }
+        sub(&self.stripe.counters.used_words, words as u64);
+        let reusable = engine.segments.retire(run);
+        engine.space.give_back_run(run, reusable, &engine.log);
     }
 
     /// Forgets all entries and gives all segments back.
@@ -357,10 +388,17 @@ impl<'a> Writer<'a> {
         self.state.victim = None;
         self.state.filling = true;
         for segment in segments {
-            let account = engine.segments.account(segment);
-            account.sub_live(account.live_words());
-            self.free(segment);
+            if engine.geometry.is_run(segment) {
+                let first = engine.geometry.first_word(segment) + SEGMENT_HEADER_WORDS;
+                let record = Record::at(engine.log.view(), first);
+                self.free_run(segment, engine.geometry.occupied(record.header.extent()));
+            } else {
+                let account = engine.segments.account(segment);
+                account.sub_live(account.live_words());
+                self.free(segment);
+            }
         }
+        self.state.leased = [0; 2];
         self.stripe.counters.entries.store(0, Ordering::Relaxed);
         self.stripe.counters.live_words.store(0, Ordering::Relaxed);
         self.stripe.counters.expiring_words.store(0, Ordering::Relaxed);
@@ -393,7 +431,7 @@ impl<'a> Writer<'a> {
         let version = self.next_version();
         let new = Record { header, ..*record };
         new.overwrite(version.get(), entry.expiry, entry.key, entry.value);
-        if header.words() != record.header.words() {
+        if header.words() != record.header.words() && !engine.geometry.is_run(segment) {
             self.sub_live(record);
             self.add_live(&new);
         }
@@ -415,8 +453,8 @@ impl<'a> Writer<'a> {
         let slot = Slot::new(hash.tag(), record.start).with_frequency(frequency);
         match old {
             Some(old) => {
-                self.sub_live(&old.record);
                 self.engine.index.publish(place.word, slot);
+                self.let_die(&old.record);
             }
             None => {
                 self.engine.index.insert(place, hash, slot);
@@ -430,6 +468,9 @@ impl<'a> Writer<'a> {
     /// Words at the end of an open segment, for a record that is written before the lock is released.
     #[inline]
     fn reserve(&mut self, words: usize, pool: Pool, purpose: Purpose) -> Option<usize> {
+        if let Some(pages) = self.engine.geometry.run_pages_of(words) {
+            return self.lease_run(pages, pool);
+        }
         if self.state.open[pool as usize].is_none_or(|open| open.next + words > open.end) {
             if let Some(full) = self.state.open[pool as usize].take() {
                 self.state.sealed[pool as usize].push_back(full.segment);
@@ -451,23 +492,47 @@ impl<'a> Writer<'a> {
         Some(start)
     }
 
-    fn lease(&self, pool: Pool, purpose: Purpose) -> Option<Open> {
+    /// A run of its own for a large record. It is not copied by reclaim, so that only fresh records come here.
+    #[cold]
+    fn lease_run(&mut self, pages: usize, pool: Pool) -> Option<usize> {
+        let engine = self.engine;
+        let words = pages * RUN_PAGE_WORDS;
+        if !engine.evicts && engine.over_limit(words) {
+            return None;
+        }
+        let (run, lease) = engine.space.lease_run(pages, &engine.segments, &engine.log)?;
+        // As in `lease`.
+        fence(Ordering::Release);
+        let start = self.begin_lease(run, lease);
+        self.state.sealed[pool as usize].push_back(run);
+        self.state.leased[pool as usize] += words;
+        add(&self.stripe.counters.used_words, words as u64);
+        self.appended += words;
+        Some(start)
+    }
+
+    /// Writes the header of a segment or run; answers where its first record begins.
+    fn begin_lease(&self, segment: usize, lease: u64) -> usize {
+        let first = self.engine.geometry.first_word(segment);
+        self.engine.log.view().store(first, lease);
+        self.engine.log.view().store(first + 1, self.state.number as u64);
+        first + SEGMENT_HEADER_WORDS
+    }
+
+    fn lease(&mut self, pool: Pool, purpose: Purpose) -> Option<Open> {
         let engine = self.engine;
         if purpose == Purpose::Fresh && !engine.evicts && engine.over_limit(0) {
             return None;
         }
-        let (segment, lease) =
-            engine.space.lease(purpose, &engine.segments, &engine.index.pages)?;
+        let (segment, lease) = engine.space.lease(purpose, &engine.segments, engine.regions())?;
         // Pairs with the acquire fence at the end of a reader's look: a reader that sees any word written from here on
         // sees the generation that ended before.
         fence(Ordering::Release);
-        let first = segment << engine.geometry.segment_shift;
-        engine.log.view().store(first, lease);
-        engine.log.view().store(first + 1, self.state.number as u64);
+        let next = self.begin_lease(segment, lease);
         engine.segments.account(segment).open(pool);
+        self.state.leased[pool as usize] += engine.geometry.segment_words();
         add(&self.stripe.counters.used_words, SEGMENT_HEADER_WORDS as u64);
-        let end = first + engine.geometry.segment_words();
-        Some(Open { segment, next: first + SEGMENT_HEADER_WORDS, end })
+        Some(Open { segment, next, end: engine.geometry.first_word(segment + 1) })
     }
 
     /// A free slot for a key that is not there.
@@ -498,17 +563,48 @@ impl<'a> Writer<'a> {
         Version((self.state.writes * MAX_STRIPES as u64 + self.state.number as u64) << 1)
     }
 
+    /// The record is dead: no slot names it any more. A run goes back with its record.
+    fn let_die(&mut self, record: &Record<'_>) {
+        self.sub_live(record);
+        let run = self.engine.geometry.segment_of(record.start);
+        if self.engine.geometry.is_run(run) {
+            self.free_run(run, self.engine.geometry.occupied(record.header.extent()));
+        }
+    }
+
+    /// The pool that a record lies in.
+    fn pool_of(&self, record: &Record<'_>) -> Pool {
+        let segment = self.engine.geometry.segment_of(record.start);
+        if !self.engine.geometry.is_run(segment) {
+            return self.engine.segments.account(segment).pool();
+        }
+        match self.state.sealed[Pool::Main as usize].contains(&segment) {
+            true => Pool::Main,
+            false => Pool::Admission,
+        }
+    }
+
     #[inline]
     fn add_live(&self, record: &Record<'_>) {
-        let words = record.header.words();
-        self.account(record).add_live(words);
+        let words = match self.account(record) {
+            Some(account) => {
+                account.add_live(record.header.words());
+                record.header.words()
+            }
+            None => self.engine.geometry.occupied(record.header.extent()),
+        };
         add(&self.stripe.counters.live_words, words as u64);
     }
 
     #[inline]
     fn sub_live(&self, record: &Record<'_>) {
-        let words = record.header.words();
-        self.account(record).sub_live(words);
+        let words = match self.account(record) {
+            Some(account) => {
+                account.sub_live(record.header.words());
+                record.header.words()
+            }
+            None => self.engine.geometry.occupied(record.header.extent()),
+        };
         sub(&self.stripe.counters.live_words, words as u64);
     }
 
@@ -517,15 +613,19 @@ impl<'a> Writer<'a> {
         let expiry = record.expiry();
         if expiry != 0 {
             let words = record.header.words();
-            self.account(record).note_expiry(words, expiry, moment.now_ms());
+            if let Some(account) = self.account(record) {
+                account.note_expiry(words, expiry, moment.now_ms());
+            }
             add(&self.stripe.counters.expiring_words, words as u64);
         }
     }
 
+    /// The account of the segment that a record lies in; a run has none, since its record is all it holds.
     #[inline]
-    fn account(&self, record: &Record<'_>) -> &'a crate::log::segment::Account {
+    fn account(&self, record: &Record<'_>) -> Option<&'a Account> {
         let engine = self.engine;
-        engine.segments.account(engine.geometry.segment_of(record.start))
+        let segment = engine.geometry.segment_of(record.start);
+        (!engine.geometry.is_run(segment)).then(|| engine.segments.account(segment))
     }
 
     /// Checks the stripe against the invariants of ARCHITECTURE.md; answers the number of its entries.
@@ -549,17 +649,33 @@ impl<'a> Writer<'a> {
                     return Err(format!("I6: slot names no record at word {}", slot.address()));
                 }
                 *live.entry(engine.geometry.segment_of(slot.address())).or_insert(0) +=
-                    record.header.words();
+                    match self.account(&record) {
+                        Some(_) => record.header.words(),
+                        None => engine.geometry.occupied(record.header.extent()),
+                    };
             }
         }
         let mut total = 0;
+        let mut leased = 0;
         for segment in self.state.segments() {
-            let counted = engine.segments.account(segment).live_words();
             let expected = live.remove(&segment).unwrap_or(0);
+            if engine.geometry.is_run(segment) {
+                if expected == 0 {
+                    return Err(format!("I6: run {segment} holds no live record"));
+                }
+                leased += expected;
+                total += expected;
+                continue;
+            }
+            leased += engine.geometry.segment_words();
+            let counted = engine.segments.account(segment).live_words();
             if counted != expected {
                 return Err(format!("I6: segment {segment} counts {counted} of {expected} words"));
             }
             total += counted;
+        }
+        if self.state.leased.iter().sum::<usize>() != leased {
+            return Err(format!("I6: {leased} words are leased, not {:?}", self.state.leased));
         }
         if !live.is_empty() || total != self.stripe.counters.live_words() {
             return Err("I6: live records lie in segments that the stripe does not own".into());

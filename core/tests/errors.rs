@@ -116,7 +116,7 @@ fn over_long_values() {
         let store = open(max_bytes);
         let max = store.max_value_len();
         assert!(max_bytes < 64 * MIB || max >= 64 << 10, "max_value_len {max} of {max_bytes}");
-        for len in [max + 1, 2 * max, 1 << 24] {
+        for len in [max + 1, 2 * max, max + (1 << 24)] {
             let long = vec![7; len];
             let expected = Error::ValueTooLarge { len, max };
             let kept = SetOptions::new().keep_ttl();

@@ -37,6 +37,8 @@ const EXPIRY_SHIFT: u32 = KIND_SHIFT + KIND_BITS;
 const KIND_VALUE: u64 = 1;
 
 const HEADER_WORDS: usize = 2;
+/// Words before the key at most: with the expiry.
+pub(crate) const RECORD_PRELUDE_WORDS: usize = HEADER_WORDS + 1;
 const VERSION_WORD: usize = 1;
 const EXPIRY_WORD: usize = 2;
 

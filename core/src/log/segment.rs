@@ -1,9 +1,11 @@
 //! Segments: the append-only pieces of the log, and what is known of each.
 
+use std::collections::HashMap;
+
 use crate::geometry::Geometry;
-use crate::region::WORD;
+use crate::region::{WORD, Zeroable, zeroed};
 use crate::stripe::Pool;
-use crate::sync::{AtomicU32, AtomicU64, Ordering, Padded, full_fence};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, Padded, full_fence};
 
 /// Words at the start of a segment that describe it: lease number, stripe; the rest is for files. No record has
 /// address 0 for this reason, so that 0 can mean an empty slot.
@@ -14,8 +16,8 @@ const EXPIRY_CLASSES: usize = 4;
 /// Longest lifetime of each class but the last, in milliseconds: a minute, an hour, a day.
 const CLASS_LIMIT_MS: [u64; EXPIRY_CLASSES - 1] = [60_000, 3_600_000, 86_400_000];
 
-/// Bytes of this table for each segment.
-pub(crate) const BYTES_PER_SEGMENT: usize = 2 * WORD + size_of::<Account>();
+/// Bytes of this table for each segment, and of the lists that it is in.
+pub(crate) const BYTES_PER_SEGMENT: usize = 3 * WORD + size_of::<Account>();
 
 /// What is known of all segments. The generation and the pins are what readers touch and lie apart from each other and
 /// from the accounts, which change with every write.
@@ -25,13 +27,15 @@ pub(crate) struct Segments {
     /// and so waits for nothing; that another segment is freed during a get costs that get one more round.
     generation: Padded<AtomicU64>,
     pins: Box<[AtomicU64]>,
-    /// Segments whose pins are not zero.
+    /// Pins of runs, which are few and large enough to bear a lock.
+    run_pins: Mutex<HashMap<usize, u64>>,
+    /// Segments whose pins are not zero; a run counts for as many as it is long.
     pinned: AtomicU64,
     accounts: Box<[Account]>,
 }
 
 /// Bytes in a segment. Written under the lock of the stripe that owns the segment, read by anybody as an estimate.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Account {
     /// Words that live records need, without their slack.
     live_words: AtomicU32,
@@ -43,7 +47,7 @@ pub(crate) struct Account {
 }
 
 /// Records with a lifetime of one class. An upper bound: records that are overwritten or removed are not taken off.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct ExpiryClass {
     words: AtomicU32,
     /// When the first and the last of them expire, in seconds since the epoch, rounded up.
@@ -62,22 +66,12 @@ pub(crate) enum Expired {
 
 impl Segments {
     pub(crate) fn new(geometry: &Geometry) -> Self {
-        let zeros = |_| AtomicU64::new(0);
-        let account = |_| Account {
-            live_words: AtomicU32::new(0),
-            used_words: AtomicU32::new(0),
-            pool: AtomicU32::new(0),
-            expiry: std::array::from_fn(|_| ExpiryClass {
-                words: AtomicU32::new(0),
-                first_s: AtomicU32::new(0),
-                last_s: AtomicU32::new(0),
-            }),
-        };
         Segments {
             generation: Padded(AtomicU64::new(0)),
-            pins: (0..geometry.segments).map(zeros).collect(),
+            pins: zeroed(geometry.segments),
+            run_pins: Mutex::default(),
             pinned: AtomicU64::new(0),
-            accounts: (0..geometry.segments).map(account).collect(),
+            accounts: zeroed(geometry.segments),
         }
     }
 
@@ -101,17 +95,30 @@ impl Segments {
 
     /// Whether nobody pins the segment.
     pub(crate) fn unpinned(&self, segment: usize) -> bool {
-        // Pairs with the release decrement in `unpin`: what the pinning reader read happens before the reuse.
-        self.pins[segment].load(Ordering::Acquire) == 0
+        match self.pins.get(segment) {
+            // Pairs with the release decrement in `unpin`: what the pinning reader read happens before the reuse.
+            Some(pins) => pins.load(Ordering::Acquire) == 0,
+            None => !self.lock_run_pins().contains_key(&segment),
+        }
     }
 
-    /// Claims the segment; the caller then validates what it read and unpins if it was too late. Answers the number
-    /// of pinned segments if one more would pass `max`.
-    pub(crate) fn pin(&self, segment: usize, max: u64) -> Result<(), u64> {
-        if self.pins[segment].fetch_add(1, Ordering::Relaxed) == 0 {
-            let pinned = self.pinned.fetch_add(1, Ordering::Relaxed);
-            if pinned >= max {
-                self.unpin(segment);
+    /// Claims the segment or run, which is as long as `len` segments; the caller then validates what it read and unpins
+    /// if it was too late. Answers the number of pinned segments if these would pass `max` beside others.
+    pub(crate) fn pin(&self, segment: usize, len: u64, max: u64) -> Result<(), u64> {
+        let first = match self.pins.get(segment) {
+            Some(pins) => pins.fetch_add(1, Ordering::Relaxed) == 0,
+            None => {
+                let mut pins = self.lock_run_pins();
+                let pins = pins.entry(segment).or_insert(0);
+                *pins += 1;
+                *pins == 1
+            }
+        };
+        if first {
+            let pinned = self.pinned.fetch_add(len, Ordering::Relaxed);
+            // One that is larger than the cap may be held alone.
+            if pinned > 0 && pinned + len > max {
+                self.unpin(segment, len);
                 return Err(pinned);
             }
         }
@@ -120,10 +127,27 @@ impl Segments {
         Ok(())
     }
 
-    pub(crate) fn unpin(&self, segment: usize) {
-        if self.pins[segment].fetch_sub(1, Ordering::Release) == 1 {
-            self.pinned.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn unpin(&self, segment: usize, len: u64) {
+        let last = match self.pins.get(segment) {
+            Some(pins) => pins.fetch_sub(1, Ordering::Release) == 1,
+            None => {
+                let mut pins = self.lock_run_pins();
+                let left = pins.get(&segment).map_or(0, |pins| pins - 1);
+                match left {
+                    0 => drop(pins.remove(&segment)),
+                    left => drop(pins.insert(segment, left)),
+                }
+                left == 0
+            }
+        };
+        if last {
+            self.pinned.fetch_sub(len, Ordering::Relaxed);
         }
+    }
+
+    fn lock_run_pins(&self) -> MutexGuard<'_, HashMap<usize, u64>> {
+        // Nothing panics under it.
+        self.run_pins.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(crate) fn pinned(&self) -> u64 {
@@ -134,6 +158,9 @@ impl Segments {
         &self.accounts[segment]
     }
 }
+
+// SAFETY: it consists of numbers, for which zero bytes are 0, their default.
+unsafe impl Zeroable for Account {}
 
 impl Account {
     /// A lease begins: the header is all there is.

@@ -4,7 +4,9 @@
 //! Committed bytes (log, index, tables) never pass `max_bytes` (I1). Every segment is in exactly one of: leased, free,
 //! limbo, decommitted, never committed (I2).
 
-use crate::geometry::Geometry;
+use std::collections::BTreeMap;
+
+use crate::geometry::{Geometry, RESIZE, RUN_PAGE_WORDS};
 use crate::index::{PAGE_TABLE_WORDS, PAGE_WORDS};
 use crate::log::segment::{BYTES_PER_SEGMENT, Segments};
 use crate::region::{Region, WORD};
@@ -14,6 +16,9 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 const PAGE_BYTES: usize = (PAGE_WORDS + PAGE_TABLE_WORDS) * WORD;
 /// What of them can be given back: the row keeps the page's version.
 const SLOTS_BYTES: usize = PAGE_WORDS * WORD;
+
+/// Bytes of bookkeeping that a run costs beside its pages.
+const BYTES_PER_RUN: usize = 64;
 
 /// For whom a segment is leased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,17 +34,31 @@ pub(crate) struct Space {
     state: Mutex<SpaceState>,
     /// Segments that could be leased, the reserve included. A hint for pacing, exact when nobody holds the lock.
     available: AtomicU64,
+    /// Segments that the cap would hold if it held nothing else.
+    segments: AtomicU64,
     geometry: Geometry,
+}
+
+/// Where memory is given back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Regions<'a> {
+    pub(crate) log: &'a Region,
+    pub(crate) index_pages: &'a Region,
 }
 
 #[derive(Debug)]
 struct SpaceState {
+    /// The cap.
+    max_bytes: u64,
     /// Bytes that are committed to log, index and tables.
     committed: usize,
     /// Committed segments for the next lease.
     free: Vec<usize>,
-    /// Retired segments that are still pinned.
+    /// Retired segments and runs that are still pinned.
     limbo: Vec<usize>,
+    /// Runs, leased or in limbo: first page and number of pages.
+    runs: BTreeMap<usize, usize>,
+    run_pages: usize,
     /// Segments whose memory was given back.
     decommitted: Vec<usize>,
     /// From this segment on nothing was ever committed of those that are committed in pieces ...
@@ -68,6 +87,8 @@ pub(crate) struct Spending {
     /// Bytes of the pages that hold entries.
     pub(crate) index_in_use: usize,
     pub(crate) leased: usize,
+    pub(crate) runs: usize,
+    pub(crate) run_bytes: usize,
     pub(crate) free: usize,
     pub(crate) limbo: usize,
     pub(crate) pages: usize,
@@ -78,9 +99,12 @@ impl Space {
     pub(crate) fn new(geometry: &Geometry, fixed: usize) -> Self {
         let space = Space {
             state: Mutex::new(SpaceState {
-                committed: fixed + geometry.segments * BYTES_PER_SEGMENT,
+                max_bytes: geometry.opened_bytes,
+                committed: fixed + geometry.opened_segments * BYTES_PER_SEGMENT,
                 free: Vec::new(),
                 limbo: Vec::new(),
+                runs: BTreeMap::new(),
+                run_pages: 0,
                 decommitted: Vec::new(),
                 next_in_piece: 0,
                 next_single: geometry.segments_in_pieces,
@@ -93,6 +117,7 @@ impl Space {
                 next_lease: 1,
             }),
             available: AtomicU64::new(0),
+            segments: AtomicU64::new(geometry.opened_segments as u64),
             geometry: geometry.clone(),
         };
         space.publish(&space.lock());
@@ -105,21 +130,28 @@ impl Space {
         self.available.load(Ordering::Relaxed) as usize
     }
 
+    /// Whether a segment could be leased for fresh records, if need be in the place of free index pages.
+    pub(crate) fn has_fresh(&self) -> bool {
+        let state = self.lock();
+        state.available(&self.geometry) > self.geometry.reserve
+            || state.free_pages.len() * SLOTS_BYTES >= self.geometry.segment_bytes()
+    }
+
     /// A segment and its lease number, or `None` if that would touch the reserve or pass the budget.
     pub(crate) fn lease(
         &self,
         purpose: Purpose,
         segments: &Segments,
-        pages: &Region,
+        regions: Regions<'_>,
     ) -> Option<(usize, u64)> {
         let mut state = self.lock();
-        state.leave_limbo(segments);
+        state.leave_limbo(segments, &self.geometry, regions.log);
         let keep = match purpose {
             Purpose::Fresh => self.geometry.reserve,
             Purpose::Survivors => 0,
         };
         if state.available(&self.geometry) <= keep {
-            state.decommit_pages(self.geometry.segment_bytes(), pages);
+            state.decommit_pages(self.geometry.segment_bytes(), regions.index_pages);
         }
         let lease = (state.available(&self.geometry) > keep)
             .then(|| state.take_segment(&self.geometry))
@@ -131,6 +163,38 @@ impl Space {
             });
         self.publish(&state);
         lease
+    }
+
+    /// A run of pages for one record, and its lease number, or `None` if the budget has no room for it but the free
+    /// segments of the reserve. Runs have addresses of their own, more than the budget, so that there is a gap for each.
+    pub(crate) fn lease_run(
+        &self,
+        pages: usize,
+        segments: &Segments,
+        log: &Region,
+    ) -> Option<(usize, u64)> {
+        let mut state = self.lock();
+        state.leave_limbo(segments, &self.geometry, log);
+        let lease = state.first_gap(pages, &self.geometry).and_then(|first| {
+            state.commit(run_bytes(pages), &self.geometry, log).then(|| {
+                state.runs.insert(first, pages);
+                state.run_pages += pages;
+                state.next_lease += 1;
+                (self.geometry.segments + first, state.next_lease - 1)
+            })
+        });
+        self.publish(&state);
+        lease
+    }
+
+    /// Takes a retired run back: its memory goes to the system, at once or when nobody pins it any more.
+    pub(crate) fn give_back_run(&self, run: usize, reusable: bool, log: &Region) {
+        let mut state = self.lock();
+        match reusable {
+            true => state.free_run(run, &self.geometry, log),
+            false => state.limbo.push(run),
+        }
+        self.publish(&state);
     }
 
     /// Takes a retired segment back: for the next lease if nobody pins it, else into limbo. When much is free, its
@@ -152,7 +216,7 @@ impl Space {
     /// of what is leased.
     pub(crate) fn trim(&self, segments: &Segments, log: &Region) {
         let mut state = self.lock();
-        state.leave_limbo(segments);
+        state.leave_limbo(segments, &self.geometry, log);
         while state.free.len() > self.geometry.reserve + state.leased / 4 {
             let Some(segment) = state.free.pop() else { break };
             state.decommit_segment(segment, &self.geometry, log);
@@ -198,12 +262,61 @@ impl Space {
         let state = self.lock();
         let other = state.committed
             - state.log_bytes(&self.geometry)
+            - state.run_bytes()
             - state.free_pages.len() * PAGE_BYTES
             - (state.committed_pages - state.next_page) * PAGE_BYTES;
         let standing =
             (2 * self.geometry.stripes + self.geometry.reserve) * self.geometry.segment_bytes();
-        let log = (self.geometry.max_bytes as usize).saturating_sub(other + standing);
+        let log = (state.max_bytes as usize).saturating_sub(other + standing);
         log - log / 32
+    }
+
+    /// The cap.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.lock().max_bytes
+    }
+
+    /// Segments that the cap would hold if it held nothing else.
+    pub(crate) fn segments(&self) -> usize {
+        self.segments.load(Ordering::Relaxed) as usize
+    }
+
+    /// Least and greatest cap that the store can be given while it is open.
+    pub(crate) fn resizable(&self) -> (u64, u64) {
+        let opened = self.geometry.opened_bytes;
+        ((opened / RESIZE).max(crate::options::MIN_MAX_BYTES), opened * RESIZE)
+    }
+
+    /// Sets the cap, which nothing that is committed gives way to by itself. Answers the bytes by which what is committed
+    /// passes it.
+    pub(crate) fn set_max_bytes(&self, max_bytes: u64) -> usize {
+        let mut state = self.lock();
+        let tables = |max_bytes: u64| {
+            let segments = max_bytes as usize / self.geometry.segment_bytes();
+            segments.saturating_sub(self.geometry.opened_segments) * BYTES_PER_SEGMENT
+        };
+        state.committed += tables(max_bytes);
+        state.committed -= tables(state.max_bytes);
+        state.max_bytes = max_bytes;
+        self.segments.store(max_bytes / self.geometry.segment_bytes() as u64, Ordering::Relaxed);
+        self.publish(&state);
+        state.committed.saturating_sub(max_bytes as usize)
+    }
+
+    /// Gives back what is free beyond the reserve, as long as what is committed passes the cap. Answers by how much it still
+    /// does.
+    pub(crate) fn shrink(&self, segments: &Segments, regions: Regions<'_>) -> usize {
+        let mut state = self.lock();
+        state.leave_limbo(segments, &self.geometry, regions.log);
+        let over = |state: &SpaceState| state.committed.saturating_sub(state.max_bytes as usize);
+        while over(&state) > 0 && state.free.len() > self.geometry.reserve {
+            let Some(segment) = state.free.pop() else { break };
+            state.decommit_segment(segment, &self.geometry, regions.log);
+        }
+        let bytes = over(&state).min(state.free_pages.len() * SLOTS_BYTES);
+        state.decommit_pages(bytes, regions.index_pages);
+        self.publish(&state);
+        over(&state)
     }
 
     pub(crate) fn spending(&self) -> Spending {
@@ -215,6 +328,9 @@ impl Space {
             index: state.committed_pages * PAGE_BYTES + state.table_bytes
                 - state.decommitted_pages.len() * SLOTS_BYTES,
             leased: state.leased,
+            runs: state.runs.len()
+                - state.limbo.iter().filter(|n| self.geometry.is_run(**n)).count(),
+            run_bytes: state.run_bytes(),
             free: state.free.len(),
             limbo: state.limbo.len(),
             pages,
@@ -224,13 +340,25 @@ impl Space {
     /// Checks I1 and I2.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let state = self.lock();
-        if state.committed as u64 > self.geometry.max_bytes {
+        if state.committed as u64 > state.max_bytes {
             return Err(format!("I1: {} bytes are committed", state.committed));
         }
-        let known = state.leased + state.free.len() + state.limbo.len() + state.decommitted.len();
+        let limbo = state.limbo.iter().filter(|number| !self.geometry.is_run(**number)).count();
+        let known = state.leased + state.free.len() + limbo + state.decommitted.len();
         let committed = state.ever_committed(&self.geometry);
         if known != committed {
             return Err(format!("I2: {known} of {committed} segments are known"));
+        }
+        let overlap = state
+            .runs
+            .iter()
+            .zip(state.runs.keys().skip(1))
+            .find(|((first, pages), next)| *first + *pages > **next);
+        if let Some(((first, _), next)) = overlap {
+            return Err(format!("I2: the runs at pages {first} and {next} overlap"));
+        }
+        if state.runs.values().sum::<usize>() != state.run_pages {
+            return Err(format!("I2: {} pages of runs are counted", state.run_pages));
         }
         Ok(())
     }
@@ -245,10 +373,14 @@ impl Space {
     }
 }
 
+fn run_bytes(pages: usize) -> usize {
+    pages * RUN_PAGE_WORDS * WORD + BYTES_PER_RUN
+}
+
 impl SpaceState {
     fn available(&self, geometry: &Geometry) -> usize {
         let room =
-            (geometry.max_bytes as usize).saturating_sub(self.committed) / geometry.segment_bytes();
+            (self.max_bytes as usize).saturating_sub(self.committed) / geometry.segment_bytes();
         let piece = geometry.log_piece;
         let in_pieces =
             (room / piece * piece).min(geometry.segments_in_pieces - self.next_in_piece);
@@ -271,14 +403,14 @@ impl SpaceState {
         }
         // Fresh pieces first: there a whole huge page can be had.
         let piece = geometry.log_piece.min(geometry.segments_in_pieces - self.next_in_piece);
-        if piece > 0 && self.fits(piece * geometry.segment_bytes(), geometry) {
+        if piece > 0 && self.fits(piece * geometry.segment_bytes()) {
             self.committed += piece * geometry.segment_bytes();
             // Popped from the end: the lowest address first.
             self.free.extend((self.next_in_piece..self.next_in_piece + piece).rev());
             self.next_in_piece += piece;
             return self.free.pop();
         }
-        if !self.fits(geometry.segment_bytes(), geometry) {
+        if !self.fits(geometry.segment_bytes()) {
             return None;
         }
         let segment = match self.decommitted.pop() {
@@ -299,15 +431,41 @@ impl SpaceState {
         self.committed -= geometry.segment_bytes();
     }
 
-    fn leave_limbo(&mut self, segments: &Segments) {
-        let free = &mut self.free;
-        self.limbo.retain(|&segment| {
-            let pinned = !segments.unpinned(segment);
-            if !pinned {
-                free.push(segment);
+    fn leave_limbo(&mut self, segments: &Segments, geometry: &Geometry, log: &Region) {
+        for i in (0..self.limbo.len()).rev() {
+            if segments.unpinned(self.limbo[i]) {
+                let number = self.limbo.swap_remove(i);
+                match geometry.is_run(number) {
+                    true => self.free_run(number, geometry, log),
+                    false => self.free.push(number),
+                }
             }
-            pinned
-        });
+        }
+    }
+
+    /// The first page of the lowest gap between runs that holds `pages`.
+    fn first_gap(&self, pages: usize, geometry: &Geometry) -> Option<usize> {
+        let mut end = 0;
+        for (first, len) in &self.runs {
+            if first - end >= pages {
+                return Some(end);
+            }
+            end = first + len;
+        }
+        (geometry.run_pages - end >= pages).then_some(end)
+    }
+
+    fn free_run(&mut self, run: usize, geometry: &Geometry, log: &Region) {
+        let first = run - geometry.segments;
+        let Some(pages) = self.runs.remove(&first) else { return };
+        log.decommit(geometry.first_word(run), pages * RUN_PAGE_WORDS);
+        self.run_pages -= pages;
+        self.committed -= run_bytes(pages);
+    }
+
+    /// Bytes of runs, leased or in limbo.
+    fn run_bytes(&self) -> usize {
+        self.run_pages * RUN_PAGE_WORDS * WORD + self.runs.len() * BYTES_PER_RUN
     }
 
     fn take_page(&mut self, geometry: &Geometry, log: &Region) -> Option<usize> {
@@ -329,7 +487,7 @@ impl SpaceState {
         Some(self.next_page - 1)
     }
 
-    /// Makes room for a segment by giving free pages back.
+    /// Makes room for `bytes` by giving free pages back, if there are enough.
     fn decommit_pages(&mut self, bytes: usize, pages: &Region) {
         let wanted = bytes.div_ceil(SLOTS_BYTES);
         if self.free_pages.len() < wanted {
@@ -344,7 +502,7 @@ impl SpaceState {
 
     /// Takes bytes from the budget, if need be from free segments, but never what reclaim needs for its survivors.
     fn commit(&mut self, bytes: usize, geometry: &Geometry, log: &Region) -> bool {
-        while !self.fits(bytes, geometry) {
+        while !self.fits(bytes) {
             if self.free.len() <= geometry.reserve {
                 return false;
             }
@@ -359,7 +517,7 @@ impl SpaceState {
         reserved
     }
 
-    fn fits(&self, bytes: usize, geometry: &Geometry) -> bool {
-        (self.committed + bytes) as u64 <= geometry.max_bytes
+    fn fits(&self, bytes: usize) -> bool {
+        (self.committed + bytes) as u64 <= self.max_bytes
     }
 }

@@ -97,6 +97,37 @@ fn keys_are_bytes_of_any_kind_and_length() {
     validate(&store).unwrap();
 }
 
+/// Values with pages of their own: every operation that small ones have.
+#[test]
+fn large_values_are_values() {
+    let store = Store::open(Options::memory(64 * MIB)).unwrap();
+    let value =
+        |len, seed: u8| -> Vec<u8> { (0..=250_u8).cycle().map(|n| n ^ seed).take(len).collect() };
+    for len in [22_000, 64 << 10, 1 << 20, 16 << 20] {
+        let (first, second) = (value(len, 1), value(len - 1, 2));
+        store.set("large", &first).unwrap();
+        assert!(store.stats().runs >= 1, "{:?}", store.stats());
+        assert!(store.get("large").unwrap().unwrap() == first);
+        let pinned = store.pin("large").unwrap().unwrap();
+        assert!(store.swap("large", &second).unwrap().unwrap() == first);
+        assert!(*pinned == *first, "a pin keeps its bytes");
+        drop(pinned);
+        assert!(store.expire("large", std::time::Duration::from_secs(9)).unwrap());
+        assert!(store.persist("large").unwrap());
+        assert_eq!(store.append("large", "x").unwrap(), len);
+        assert_eq!(store.entry_info("large").unwrap().unwrap().value_len, len);
+        store.get_many(&["large"], |_, found| assert_eq!(found.unwrap().len(), len)).unwrap();
+        assert_eq!(store.scan("lar").unwrap().next().unwrap().unwrap().1.len(), len);
+        assert_eq!(store.take("large").unwrap().unwrap().len(), len);
+        assert_eq!((store.len(), store.stats().runs), (0, 0));
+        validate(&store).unwrap();
+    }
+    store.set("large", value(1 << 20, 3)).unwrap();
+    store.clear().unwrap();
+    assert_eq!((store.get("large").unwrap(), store.stats().run_bytes), (None, 0));
+    validate(&store).unwrap();
+}
+
 #[test]
 fn set_overwrites_whatever_the_length() {
     let store = open();

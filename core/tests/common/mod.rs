@@ -28,6 +28,13 @@ pub(crate) fn charge(key_len: usize, value_len: usize) -> u64 {
     (key_len + value_len) as u64 + ENTRY_CHARGE
 }
 
+/// The same for an entry of any length, in a store of such segments. One of more than an eighth of a segment may get
+/// pages of its own, or leave up to half of a segment unused.
+pub(crate) fn charge_any(segment_bytes: u64, key_len: usize, value_len: usize) -> u64 {
+    let charge = charge(key_len, value_len);
+    if charge > segment_bytes / 8 { 2 * charge + 8192 } else { charge }
+}
+
 /// The sum of charges up to which a store is never full.
 pub(crate) fn never_full_below(max_bytes: u64) -> u64 {
     max_bytes / 5 * 4

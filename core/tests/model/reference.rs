@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use nyala::ExpireCondition;
 
 use super::scan::ScanTrack;
-use crate::common::{Check, EXPIRY_LAG_MS, charge, ensure, never_full_below};
+use crate::common::{Check, EXPIRY_LAG_MS, charge_any, ensure, never_full_below};
 
 /// What a key has.
 #[derive(Debug, Clone)]
@@ -20,6 +20,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Reference {
     now_ms: u64,
+    segment_bytes: u64,
     live: BTreeMap<Vec<u8>, Entry>,
     /// Expired keys that have no newer value, with their ends and charges: `len` may count them.
     expired: BTreeMap<Vec<u8>, (u64, u64)>,
@@ -32,9 +33,10 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    pub(crate) fn new(now_ms: u64) -> Reference {
+    pub(crate) fn new(now_ms: u64, segment_bytes: u64) -> Reference {
         Reference {
             now_ms,
+            segment_bytes,
             live: BTreeMap::new(),
             expired: BTreeMap::new(),
             floors: BTreeMap::new(),
@@ -57,12 +59,12 @@ impl Reference {
     }
 
     pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>, expires_ms: Option<u64>) {
-        self.charged += charge(key.len(), value.len());
+        self.charged += charge_any(self.segment_bytes, key.len(), value.len());
         let entry = Entry { value, expires_ms, version: None };
         match self.live.get_mut(key) {
             Some(present) => {
                 let old = std::mem::replace(present, entry);
-                self.charged -= charge(key.len(), old.value.len());
+                self.charged -= charge_any(self.segment_bytes, key.len(), old.value.len());
                 if let Some(scan) = &mut self.scan {
                     scan.overwritten(key, old.value);
                 }
@@ -76,7 +78,7 @@ impl Reference {
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         let old = self.live.remove(key)?;
-        self.charged -= charge(key.len(), old.value.len());
+        self.charged -= charge_any(self.segment_bytes, key.len(), old.value.len());
         if let Some(scan) = &mut self.scan {
             scan.removed(key, old.value.clone());
         }
@@ -96,7 +98,10 @@ impl Reference {
     fn expire_now(&mut self, key: &[u8]) {
         if let Some(old) = self.remove(key) {
             let end_ms = old.expires_ms.unwrap_or(self.now_ms);
-            self.expired.insert(key.to_vec(), (end_ms, charge(key.len(), old.value.len())));
+            self.expired.insert(
+                key.to_vec(),
+                (end_ms, charge_any(self.segment_bytes, key.len(), old.value.len())),
+            );
         }
     }
 
@@ -188,10 +193,21 @@ impl Reference {
         Ok(())
     }
 
-    /// What a write of a value of `value_len` bytes adds to the charge of live entries; 0 if it shrinks it.
+    /// What a write of a value of `value_len` bytes adds to the charge of live entries; 0 if it shrinks it. A large value
+    /// is there twice for a moment.
     pub(crate) fn growth(&self, key: &[u8], value_len: usize) -> u64 {
-        let old = self.live.get(key).map_or(0, |entry| charge(key.len(), entry.value.len()));
-        charge(key.len(), value_len).saturating_sub(old)
+        let old = self.live.get(key).map_or(0, |entry| self.charge(key, entry.value.len()));
+        let new = self.charge(key, value_len);
+        if new > self.segment_bytes / 8 { new } else { new.saturating_sub(old) }
+    }
+
+    /// What a first lifetime adds: a copy, for a moment, of an entry that is large.
+    pub(crate) fn growth_by_lifetime(&self, key: &[u8]) -> u64 {
+        self.live.get(key).map_or(0, |entry| self.growth(key, entry.value.len()))
+    }
+
+    fn charge(&self, key: &[u8], value_len: usize) -> u64 {
+        charge_any(self.segment_bytes, key.len(), value_len)
     }
 
     pub(crate) fn check_len(&self, len: u64) -> Check {

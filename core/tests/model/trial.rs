@@ -79,7 +79,7 @@ impl Trial {
             .map_err(|error| format!("open {}: {error}", shape.name))?;
         ensure!(store.max_value_len() > 0, "max_value_len is 0");
         Ok(Trial {
-            model: Reference::new(clock.now_ms()),
+            model: Reference::new(clock.now_ms(), store.stats().segment_bytes),
             clock,
             keys: make_keys(shape.keys, store.max_key_len()),
             max_bytes: shape.max_bytes,
@@ -200,14 +200,17 @@ impl Trial {
 
     pub(crate) fn bytes(&self, payload: Payload) -> Vec<u8> {
         let mut bytes = Vec::new();
-        payload.write_to(&mut bytes, self.value_limit);
-        if let Payload::Bytes { fill, .. } = payload
-            && self.crowded
-            && bytes.len() <= self.value_limit
-            && !fill.is_multiple_of(4)
-        {
+        let Payload::Bytes { fill, .. } = payload else {
+            payload.write_to(&mut bytes, self.value_limit);
+            return bytes;
+        };
+        // The longest values are rare: what is rare about them is their length, and time goes by bytes.
+        let usual = usize::try_from(self.segment_bytes).expect("fits").min(self.value_limit);
+        let limit = if fill.is_multiple_of(256) { self.value_limit } else { usual };
+        payload.write_to(&mut bytes, limit);
+        if self.crowded && bytes.len() <= limit && !fill.is_multiple_of(4) {
             let more = mix(fill);
-            let len = self.value_limit / 2 + index(more, self.value_limit / 2);
+            let len = usual / 8 + index(more, usual / 8);
             bytes.resize(len, more.to_le_bytes()[7]);
         }
         bytes

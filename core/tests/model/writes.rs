@@ -315,7 +315,8 @@ impl Trial {
         condition: ExpireCondition,
     ) -> Check {
         let applies = self.model.expire_applies(key, at_ms, condition);
-        let Some(got) = self.settle(operation, result, 0)? else {
+        let growth = self.model.growth_by_lifetime(key);
+        let Some(got) = self.settle(operation, result, growth)? else {
             return self.check_entry(key);
         };
         ensure!(got == applies, "{operation} {condition:?} answers {got}");
