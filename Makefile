@@ -30,9 +30,10 @@ check: ## Check format, lints and documentation
 models: ## Explore the models of the concurrent protocols under loom
 	RUSTFLAGS="--cfg loom" cargo test -p nyala --lib --release --target-dir target/loom models -- --nocapture --test-threads 2
 
-torture: ## Stress the store for TORTURE_SECONDS (1800), then run 10 M operations against the model
+torture: ## Stress the store for TORTURE_SECONDS (1800), then check 10 M operations and 10,000 histories
 	cargo run --release -p nyala --example torture -- stress --seconds $(TORTURE_SECONDS)
 	cargo run --release -p nyala --example torture -- model --ops 10000000
+	cargo run --release -p nyala --example torture -- histories --count 10000
 
 install: ## Install the C library and header below PREFIX (/usr/local)
 	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh ffi/install.sh
