@@ -5,8 +5,13 @@ TRACE ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 TORTURE_SECONDS ?= 1800
+TSAN_SECONDS ?= 60
 
-.PHONY: help compare test check models torture install clean
+# std is not built for the sanitizer, which rustc has to be told to accept.
+TSAN_FLAGS = --cfg nyala_tsan -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
+.PHONY: help compare test check models torture tsan install clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +22,7 @@ compare: ## Measure Nyala beside its peers and write bench-suite/report/ (PROFIL
 test: check ## Run everything that guards the project
 	cargo test -p nyala --release
 	$(MAKE) --no-print-directory models
+	$(MAKE) --no-print-directory tsan TSAN_SECONDS=15
 	sh ffi/test.sh
 	sh python/test.sh
 	cargo test -p nyala-bench --release
@@ -34,6 +40,11 @@ torture: ## Stress the store for TORTURE_SECONDS (1800), then check 10 M operati
 	cargo run --release -p nyala --example torture -- stress --seconds $(TORTURE_SECONDS)
 	cargo run --release -p nyala --example torture -- model --ops 10000000
 	cargo run --release -p nyala --example torture -- histories --count 10000
+
+tsan: ## Run the stress test under ThreadSanitizer for TSAN_SECONDS (60)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(TSAN_FLAGS)" TSAN_OPTIONS=halt_on_error=1 \
+		cargo run --quiet -p nyala --example torture --target $(HOST) --target-dir target/tsan -- \
+		stress --seconds $(TSAN_SECONDS) --burst-ms 1000
 
 install: ## Install the C library and header below PREFIX (/usr/local)
 	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh ffi/install.sh
