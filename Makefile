@@ -12,7 +12,7 @@ TSAN_SECONDS ?= 60
 TSAN_FLAGS = --cfg nyala_tsan -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
-.PHONY: help compare test check models torture fuzz tsan install clean
+.PHONY: help compare test check models instructions torture fuzz tsan install clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,7 @@ compare: ## Measure Nyala beside its peers and write bench-suite/report/ (PROFIL
 test: check ## Run everything that guards the project
 	cargo test -p nyala --release
 	$(MAKE) --no-print-directory models
+	$(MAKE) --no-print-directory instructions
 	$(MAKE) --no-print-directory tsan TSAN_SECONDS=15
 	sh fuzz/run.sh --replay
 	sh ffi/test.sh
@@ -37,6 +38,9 @@ check: ## Check format, lints and documentation
 
 models: ## Explore the models of the concurrent protocols under loom
 	RUSTFLAGS="--cfg loom" cargo test -p nyala --lib --release --target-dir target/loom models -- --nocapture --test-threads 2
+
+instructions: ## Count the instructions of each operation and compare them with core/instructions.txt
+	sh core/instructions.sh
 
 torture: ## Stress the store for TORTURE_SECONDS (1800), then check 10 M operations and 10,000 histories
 	cargo run --release -p nyala --example torture -- stress --seconds $(TORTURE_SECONDS)
