@@ -172,12 +172,19 @@ fn torture_histories(arguments: &Arguments) -> Result<(), String> {
             by_shape.entry(shape.name).or_default().add(totals);
         })
         .map_err(|failure| failure.to_string())?;
-    println!("histories by shape of the store; calls, of them overlapped, answered Full; moved:");
+    println!(
+        "histories by shape of the store; calls, of them overlapped, answered Full; moved; evicted, seen:"
+    );
     for (name, found) in by_shape {
-        let linearizable::Totals { histories, calls, contended, full, moved_bytes } = found;
         println!(
-            "  {name:<28} {histories:>8} {calls:>11} {contended:>10} {full:>9} {:>7} MiB",
-            moved_bytes >> 20
+            "  {name:<28} {:>8} {:>11} {:>10} {:>9} {:>7} MiB {:>9} {:>6}",
+            found.histories,
+            found.calls,
+            found.contended,
+            found.full,
+            found.moved_bytes >> 20,
+            found.evicted,
+            found.lost
         );
     }
     println!(

@@ -20,6 +20,7 @@ fn histories_are_linearizable() {
         Ok(totals) => {
             assert!(totals.contended > 0, "no two calls on a key overlapped");
             assert!(totals.moved_bytes > 0, "reclaim moved nothing");
+            assert!(totals.evicted > 0, "no cache evicted anything");
             eprintln!("{totals:?}");
         }
         Err(failure) => panic!("{failure}"),

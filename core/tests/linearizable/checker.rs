@@ -5,6 +5,7 @@
 //! where none is left that fits, take back the last one and try the next
 //! the same calls taken, in the same state, lead nowhere a second time
 //! ```
+//! In a cache an entry may go between any two calls: each call is tried as it finds the state, then as if there were none.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -30,6 +31,15 @@ impl Taken {
     }
 }
 
+/// A call, and whether the entry was evicted before it.
+type Choice = (usize, bool);
+
+/// A call that was taken, and the state before.
+struct Step {
+    choice: Choice,
+    found: State,
+}
+
 struct Search<'a> {
     /// In the order in which they began.
     events: Vec<&'a Event>,
@@ -37,37 +47,39 @@ struct Search<'a> {
     tellers: HashMap<u64, Vec<usize>>,
     taken: Taken,
     state: State,
-    /// The calls in the order in which they were taken, each with the state that it found.
-    order: Vec<(usize, State)>,
+    order: Vec<Step>,
+    evicts: bool,
     tried: HashSet<(Taken, State)>,
 }
 
 /// Looks for an order of one key's calls, beginning with no value, that explains every answer. The error shows the
-/// calls and how far the best attempt went.
-pub(crate) fn check(events: &[Event]) -> Result<(), String> {
-    let mut search = Search::new(events);
+/// calls and how far the best attempt went. `evicts` says that the key may become absent between calls.
+pub(crate) fn check(events: &[Event], evicts: bool) -> Result<(), String> {
+    const FIRST: Choice = (0, false);
+    let mut search = Search::new(events, evicts);
     let mut furthest = Vec::new();
-    let mut from = 0;
+    let mut from = FIRST;
     loop {
         if search.take_next(from) {
-            from = 0;
+            from = FIRST;
             continue;
         }
         if search.order.len() == events.len() {
             return Ok(());
         }
         if search.order.len() >= furthest.len() {
-            furthest = search.order.iter().map(|(call, _)| *call).collect();
+            furthest = search.order.iter().map(|step| step.choice.0).collect();
         }
         match search.take_back() {
-            Some(call) => from = call + 1,
+            Some((call, false)) => from = (call, true),
+            Some((call, true)) => from = (call + 1, false),
             None => return Err(search.describe(&furthest)),
         }
     }
 }
 
 impl<'a> Search<'a> {
-    fn new(events: &'a [Event]) -> Search<'a> {
+    fn new(events: &'a [Event], evicts: bool) -> Search<'a> {
         let mut events: Vec<&Event> = events.iter().collect();
         events.sort_by_key(|event| event.began);
         let mut tellers: HashMap<u64, Vec<usize>> = HashMap::new();
@@ -83,11 +95,12 @@ impl<'a> Search<'a> {
             state: None,
             order: Vec::new(),
             tried: HashSet::new(),
+            evicts,
         }
     }
 
-    /// Takes the first call from `from` on that may come next; whether there is one.
-    fn take_next(&mut self, from: usize) -> bool {
+    /// Takes the first choice from `from` on that may come next; whether there is one.
+    fn take_next(&mut self, from: Choice) -> bool {
         let mut first_end = u64::MAX;
         for call in 0..self.events.len() {
             let event = self.events[call];
@@ -98,35 +111,42 @@ impl<'a> Search<'a> {
                 continue;
             }
             first_end = first_end.min(event.ended);
-            if call >= from && self.take(call) {
-                return true;
+            for choice in [(call, false), (call, true)] {
+                if choice >= from && self.take(choice) {
+                    return true;
+                }
             }
         }
         false
     }
 
-    fn take(&mut self, call: usize) -> bool {
+    fn take(&mut self, choice: Choice) -> bool {
+        let (call, evicted) = choice;
+        if evicted && !(self.evicts && self.state.is_some()) {
+            return false;
+        }
+        let state = if evicted { &None } else { &self.state };
         let event = self.events[call];
         let fresh = |version: u64| {
             let tellers = self.tellers.get(&version).map_or(&[][..], Vec::as_slice);
             !tellers.iter().any(|teller| self.taken.has(*teller))
         };
-        let Some(next) = event.call.step(&event.answer, &self.state, fresh) else { return false };
+        let Some(next) = event.call.step(&event.answer, state, fresh) else { return false };
         self.taken.flip(call);
         if !self.tried.insert((self.taken.clone(), next.clone())) {
             self.taken.flip(call);
             return false;
         }
         let found = std::mem::replace(&mut self.state, next);
-        self.order.push((call, found));
+        self.order.push(Step { choice, found });
         true
     }
 
-    fn take_back(&mut self) -> Option<usize> {
-        let (call, found) = self.order.pop()?;
-        self.taken.flip(call);
+    fn take_back(&mut self) -> Option<Choice> {
+        let Step { choice, found } = self.order.pop()?;
+        self.taken.flip(choice.0);
         self.state = found;
-        Some(call)
+        Some(choice)
     }
 
     fn describe(&self, furthest: &[usize]) -> String {

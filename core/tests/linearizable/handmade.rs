@@ -37,12 +37,24 @@ const NOTHING: Answer = Answer::Value(None);
 
 #[track_caller]
 fn legal(events: &[Event]) {
-    check(events).expect("there is an order");
+    check(events, false).expect("there is an order");
 }
 
 #[track_caller]
 fn illegal(events: &[Event]) {
-    check(events).expect_err("there is no order");
+    check(events, false).expect_err("there is no order");
+}
+
+#[track_caller]
+fn legal_in_a_cache_only(events: &[Event]) {
+    illegal(events);
+    check(events, true).expect("there is an order with evictions");
+}
+
+#[track_caller]
+fn illegal_in_a_cache_too(events: &[Event]) {
+    illegal(events);
+    check(events, true).expect_err("there is no order");
 }
 
 #[test]
@@ -196,6 +208,37 @@ fn refusals_change_nothing_and_tell_the_truth() {
     illegal(&[write.clone(), event(2, 3, Call::Increment(1), no_number(2))]);
     illegal(&[event(2, 3, Call::Increment(1), no_number(1))]);
     illegal(&[write, event(2, 3, Call::Increment(1), Answer::Sum(1))]);
+}
+
+#[test]
+fn evicted_entries_are_gone_for_good() {
+    let write = event(0, 1, set("a"), Answer::Done);
+    let gone = event(2, 3, Call::Get, NOTHING);
+    legal_in_a_cache_only(&[write.clone(), gone.clone()]);
+    let back = event(4, 5, Call::Get, value("a"));
+    illegal_in_a_cache_too(&[write.clone(), gone, back]);
+
+    let other = event(2, 3, set("b"), Answer::Done);
+    let stale = event(4, 5, Call::Get, value("a"));
+    illegal_in_a_cache_too(&[write.clone(), other, stale]);
+
+    let again = event(2, 3, set_if(Only::IfAbsent, "b"), stored(2));
+    legal_in_a_cache_only(&[write.clone(), again.clone(), event(4, 5, Call::Take, value("b"))]);
+    illegal_in_a_cache_too(&[write, again, event(4, 5, Call::Take, value("a"))]);
+}
+
+#[test]
+fn eviction_explains_no_lost_update() {
+    // A sum may begin anew, but not go back to what it was.
+    let one = Call::Increment(1);
+    let first = event(0, 1, one.clone(), Answer::Sum(1));
+    let second = event(2, 3, one.clone(), Answer::Sum(2));
+    legal_in_a_cache_only(&[
+        first.clone(),
+        second.clone(),
+        event(4, 5, one.clone(), Answer::Sum(1)),
+    ]);
+    illegal_in_a_cache_too(&[first, second, event(4, 5, one, Answer::Sum(2))]);
 }
 
 /// Any of many writes may be the last one; a search that remembered nothing would try all orders of them.

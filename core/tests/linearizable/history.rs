@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nyala::Error;
+
 use super::call::{Answer, Call};
 
 /// A clock whose every reading is another number.
@@ -35,7 +37,11 @@ impl Event {
         self.began < other.ended && other.began < self.ended
     }
 
-    /// Versions that the answer tells.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self.answer, Answer::Refused(Error::Full { .. }))
+    }
+
+    /// The version that the answer tells.
     pub(crate) fn told_version(&self) -> Option<u64> {
         match &self.answer {
             Answer::Versioned(found) => found.as_ref().map(|(_, version)| *version),

@@ -278,7 +278,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// Lets a quarter of the noise come or go, so that pages split or merge.
+    /// Lets a quarter of the noise come or go.
     fn swing(&mut self, value: &[u8]) -> Result<()> {
         const PARTS: usize = 4;
         let part = self.random.below(PARTS);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::thread;
 
-use nyala::{Options, Store, Tuning};
+use nyala::{Eviction, Options, Store, Tuning};
 
 use super::checker::check;
 use super::history::{Event, Ticks};
@@ -43,7 +43,7 @@ pub(crate) struct Noise {
     pub(crate) values: Lens,
     /// Of a hundred noises, how many remove a key.
     pub(crate) deletes: usize,
-    /// Whether a quarter of the keys now and then comes or goes at once.
+    /// Whether a quarter of the keys now and then comes or goes at once: pages split and merge, a cache turns over.
     pub(crate) swings: bool,
 }
 
@@ -56,6 +56,7 @@ pub(crate) struct Shape {
     stripes: usize,
     segment_bytes: usize,
     hash_drop: u64,
+    eviction: Eviction,
     pub(crate) noise: Noise,
 }
 
@@ -67,6 +68,7 @@ const SMALL: Shape = Shape {
     stripes: 1,
     segment_bytes: 4096,
     hash_drop: 0,
+    eviction: Eviction::None,
     // Three quarters of the store, with 32 bytes for each entry beside its value.
     noise: Noise { keys: 1900, values: Lens::Large, deletes: 0, swings: false },
 };
@@ -80,7 +82,18 @@ const DEFAULT: Shape = Shape {
     ..SMALL
 };
 
-pub(crate) const SHAPES: [Shape; 7] = [
+/// More noise than there is room for.
+const CACHE: Shape = Shape {
+    name: "1 MiB cache, one stripe",
+    eviction: Eviction::Adaptive,
+    noise: Noise { keys: 4000, swings: true, ..SMALL.noise },
+    ..SMALL
+};
+
+/// The hash keeps two of each sixteen bits.
+const MOST_BITS: u64 = 0xfffc_fffc_fffc_fffc;
+
+pub(crate) const SHAPES: [Shape; 10] = [
     SMALL,
     DEFAULT,
     Shape {
@@ -100,7 +113,10 @@ pub(crate) const SHAPES: [Shape; 7] = [
         ..SMALL
     },
     Shape { name: "all keys collide", stripes: 2, hash_drop: u64::MAX, ..DEFAULT },
-    Shape { name: "most keys collide", stripes: 2, hash_drop: 0xfffc_fffc_fffc_fffc, ..DEFAULT },
+    Shape { name: "most keys collide", stripes: 2, hash_drop: MOST_BITS, ..DEFAULT },
+    CACHE,
+    Shape { name: "1 MiB cache, default", stripes: 0, segment_bytes: 0, ..CACHE },
+    Shape { name: "1 MiB cache, most collide", stripes: 2, hash_drop: MOST_BITS, ..CACHE },
 ];
 
 /// What was done and found.
@@ -112,6 +128,9 @@ pub(crate) struct Totals {
     pub(crate) contended: u64,
     pub(crate) full: u64,
     pub(crate) moved_bytes: u64,
+    pub(crate) evicted: u64,
+    /// Keys whose history only an eviction explains.
+    pub(crate) lost: u64,
 }
 
 impl Totals {
@@ -121,6 +140,8 @@ impl Totals {
         self.contended += other.contended;
         self.full += other.full;
         self.moved_bytes += other.moved_bytes;
+        self.evicted += other.evicted;
+        self.lost += other.lost;
     }
 }
 
@@ -136,7 +157,7 @@ impl Shape {
             hash_drop: self.hash_drop,
             seed: Some(seed),
         };
-        let options = Options::memory(self.max_bytes).tuning(tuning);
+        let options = Options::memory(self.max_bytes).eviction(self.eviction).tuning(tuning);
         let store = Store::open(options).map_err(|error| error.to_string())?;
 
         let value = vec![b'-'; self.noise.values.mean(store.max_value_len())];
@@ -172,35 +193,41 @@ impl Shape {
             })
         })?;
         validate(&store)?;
-        let mut totals = Totals { moved_bytes: store.stats().bytes_moved, ..Totals::default() };
+        let stats = store.stats();
+        let mut totals =
+            Totals { moved_bytes: stats.bytes_moved, evicted: stats.evicted, ..Totals::default() };
         for round in 0..histories {
             let taken = players.iter_mut().map(|player| std::mem::take(&mut player.events[round]));
-            totals.add(&check_history(taken).map_err(|what| format!("history {round}: {what}"))?);
+            let found = self.check(taken).map_err(|what| format!("history {round}: {what}"))?;
+            totals.add(&found);
         }
         Ok(totals)
     }
-}
 
-/// What all threads did in one history.
-fn check_history(threads: impl Iterator<Item = [Vec<Event>; KEYS]>) -> Result<Totals, String> {
-    let mut keys: [Vec<Event>; KEYS] = Default::default();
-    for thread in threads {
-        for (key, events) in keys.iter_mut().zip(thread) {
-            key.extend(events);
+    /// Checks what all threads did in one history.
+    fn check(&self, threads: impl Iterator<Item = [Vec<Event>; KEYS]>) -> Result<Totals, String> {
+        let mut keys: [Vec<Event>; KEYS] = Default::default();
+        for thread in threads {
+            for (key, events) in keys.iter_mut().zip(thread) {
+                key.extend(events);
+            }
         }
+        check_versions(&keys)?;
+        let evicts = self.eviction != Eviction::None;
+        let mut totals = Totals { histories: 1, ..Totals::default() };
+        for (number, events) in keys.iter().enumerate() {
+            if let Err(what) = check(events, false) {
+                ensure!(evicts, "key {number}: {what}");
+                check(events, true).map_err(|what| format!("key {number}: {what}"))?;
+                totals.lost += 1;
+            }
+            totals.calls += events.len() as u64;
+            totals.contended += contended(events);
+            totals.full += events.iter().filter(|event| event.is_full()).count() as u64;
+        }
+        ensure!(!evicts || totals.full == 0, "a cache answers Full");
+        Ok(totals)
     }
-    check_versions(&keys)?;
-    let mut totals = Totals { histories: 1, ..Totals::default() };
-    for (number, events) in keys.iter().enumerate() {
-        check(events).map_err(|what| format!("key {number}: {what}"))?;
-        totals.calls += events.len() as u64;
-        totals.contended += contended(events);
-        let full = |event: &&Event| {
-            matches!(&event.answer, super::Answer::Refused(nyala::Error::Full { .. }))
-        };
-        totals.full += events.iter().filter(full).count() as u64;
-    }
-    Ok(totals)
 }
 
 /// No version belongs to two keys.
