@@ -1,7 +1,7 @@
-//! A byte string is a sequence of calls of the C functions, with arguments as a careless or hostile program passes them:
-//! NULL, lengths that no memory has, buffers that are too short, sizes of structs that no version has, options that are
-//! not known. What the header calls undefined is left out: pointers that are not valid for their length, handles that
-//! were given back.
+//! A byte string is a sequence of calls of the C functions, with arguments as a careless or hostile program passes
+//! them: NULL, lengths that no memory has, buffers that are too short, sizes of structs that no version has, options
+//! that are not known. What the header calls undefined is left out: pointers that are not valid for their length,
+//! handles that were given back.
 //!
 //! Nothing may crash, no status come that the header does not name for the function, and no output be written where the
 //! header says that none is.

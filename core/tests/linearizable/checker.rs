@@ -5,7 +5,8 @@
 //! where none is left that fits, take back the last one and try the next
 //! the same calls taken, in the same state, lead nowhere a second time
 //! ```
-//! In a cache an entry may go between any two calls: each call is tried as it finds the state, then as if there were none.
+//! In a cache an entry may go between any two calls: each call is tried as it finds the entry, then as if there were
+//! none.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
