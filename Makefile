@@ -5,8 +5,14 @@ TRACE ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 TORTURE_SECONDS ?= 1800
+FUZZ_SECONDS ?= 60
+TSAN_SECONDS ?= 60
 
-.PHONY: help compare test check models instructions torture install clean
+# std is not built for the sanitizer, which rustc has to be told to accept.
+TSAN_FLAGS = --cfg nyala_tsan -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+
+.PHONY: help compare test check models instructions torture fuzz tsan install clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +24,8 @@ test: check ## Run everything that guards the project
 	cargo test -p nyala --release
 	$(MAKE) --no-print-directory models
 	$(MAKE) --no-print-directory instructions
+	$(MAKE) --no-print-directory tsan TSAN_SECONDS=15
+	sh fuzz/run.sh --replay
 	sh ffi/test.sh
 	sh python/test.sh
 	cargo test -p nyala-bench --release
@@ -34,9 +42,18 @@ models: ## Explore the models of the concurrent protocols under loom
 instructions: ## Count the instructions of each operation and compare them with core/instructions.txt
 	sh core/instructions.sh
 
-torture: ## Stress the store for TORTURE_SECONDS (1800), then run 10 M operations against the model
+torture: ## Stress the store for TORTURE_SECONDS (1800), then check 10 M operations and 10,000 histories
 	cargo run --release -p nyala --example torture -- stress --seconds $(TORTURE_SECONDS)
 	cargo run --release -p nyala --example torture -- model --ops 10000000
+	cargo run --release -p nyala --example torture -- histories --count 10000
+
+fuzz: ## Fuzz the core and the C face, each for FUZZ_SECONDS (60)
+	FUZZ_SECONDS="$(FUZZ_SECONDS)" sh fuzz/run.sh
+
+tsan: ## Run the stress test under ThreadSanitizer for TSAN_SECONDS (60)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(TSAN_FLAGS)" TSAN_OPTIONS=halt_on_error=1 \
+		cargo run --quiet -p nyala --example torture --target $(HOST) --target-dir target/tsan -- \
+		stress --seconds $(TSAN_SECONDS) --burst-ms 1000
 
 install: ## Install the C library and header below PREFIX (/usr/local)
 	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh ffi/install.sh

@@ -1,9 +1,11 @@
-//! Runs the model and the stress test for as long as you like.
+//! Runs the model, the stress test and the recorded histories for as long as you like.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a program that reports on its terminal")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "../tests/linearizable/mod.rs"]
+mod linearizable;
 #[path = "../tests/model/mod.rs"]
 mod model;
 #[path = "../tests/stress/mod.rs"]
@@ -18,8 +20,9 @@ use model::SHAPES;
 use stress::{Plan, STORES};
 
 const USAGE: &str = "\
-usage: torture model  [--ops N] [--seed S] [--shape K]
-       torture stress [--seconds N] [--threads T] [--store K] [--seed S] [--burst-ms N]
+usage: torture model     [--ops N] [--seed S] [--shape K]
+       torture stress    [--seconds N] [--threads T] [--store K] [--seed S] [--burst-ms N]
+       torture histories [--count N] [--seed S] [--shape K]
 
 model   one thread, every answer compared with a plain map's
         --ops      operations in all, 1000000
@@ -30,7 +33,12 @@ stress  threads, and values that prove themselves
         --threads  of every burst; without it 1, 2, 4 and 8 take turns
         --store    number of the store; without it each takes its turn
         --seed     of the first burst; the next has one more, 1
-        --burst-ms length of a burst in milliseconds, 3000";
+        --burst-ms length of a burst in milliseconds, 3000
+histories
+        four threads on a few keys, an order sought that explains what they were answered
+        --count    histories in all, 10000
+        --seed     of the first trial; the next has one more, 1
+        --shape    number of the store's shape; without it each takes its turn";
 
 /// Operations of a model trial, which then begins with an empty store again.
 const TRIAL_OPS: u64 = 100_000;
@@ -150,6 +158,46 @@ fn torture_stress(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
+fn torture_histories(arguments: &Arguments) -> Result<(), String> {
+    let histories = number(arguments, "count", 10_000);
+    let seed = number(arguments, "seed", 1);
+    let shape = choice(arguments, "shape", linearizable::SHAPES.len())?;
+    let begun = Instant::now();
+    let mut by_shape: BTreeMap<&'static str, linearizable::Totals> = BTreeMap::new();
+    let mut trials = 0;
+    let plan = linearizable::Plan { seed, histories, shape };
+    let totals = plan
+        .run(|shape, totals| {
+            trials += 1;
+            by_shape.entry(shape.name).or_default().add(totals);
+        })
+        .map_err(|failure| failure.to_string())?;
+    println!(
+        "histories by shape of the store; calls, of them overlapped, answered Full; moved; evicted, seen:"
+    );
+    for (name, found) in by_shape {
+        println!(
+            "  {name:<28} {:>8} {:>11} {:>10} {:>9} {:>7} MiB {:>9} {:>6}",
+            found.histories,
+            found.calls,
+            found.contended,
+            found.full,
+            found.moved_bytes >> 20,
+            found.evicted,
+            found.lost
+        );
+    }
+    println!(
+        "histories: {} of {} calls, {} overlapped, seeds {seed} to {}, {:.1} s, all linearizable",
+        totals.histories,
+        totals.calls,
+        totals.contended,
+        seed.wrapping_add(u64::saturating_sub(trials, 1)),
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
 fn run() -> Result<(), String> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
@@ -158,6 +206,7 @@ fn run() -> Result<(), String> {
             let known = ["seconds", "threads", "store", "seed", "burst-ms"];
             torture_stress(&parse(words, &known)?)
         }
+        Some("histories") => torture_histories(&parse(words, &["count", "seed", "shape"])?),
         Some("--help" | "-h") => {
             println!("{USAGE}");
             Ok(())

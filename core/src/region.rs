@@ -214,7 +214,7 @@ pub(crate) unsafe fn copy_out(words: &[AtomicU64], skip: usize, out: &mut [Maybe
 ///
 /// # Safety
 /// Eight words can be read.
-#[cfg(all(target_arch = "x86_64", not(loom)))]
+#[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
 #[inline(always)]
 unsafe fn copy_line(from: *const AtomicU64, to: &mut [MaybeUninit<u8>; LINE_WORDS * WORD]) {
     // SAFETY: reads 64 bytes of words, which is the caller's promise, and writes the 64 bytes of `to`.
@@ -243,7 +243,7 @@ unsafe fn copy_line(from: *const AtomicU64, to: &mut [MaybeUninit<u8>; LINE_WORD
 ///
 /// # Safety
 /// Eight words can be read.
-#[cfg(not(all(target_arch = "x86_64", not(loom))))]
+#[cfg(not(all(target_arch = "x86_64", not(any(loom, nyala_tsan)))))]
 #[inline]
 unsafe fn copy_line(from: *const AtomicU64, to: &mut [MaybeUninit<u8>; LINE_WORDS * WORD]) {
     // SAFETY: eight words can be read, by the caller's promise.

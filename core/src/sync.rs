@@ -8,9 +8,13 @@ pub(crate) use loom::sync::{
 };
 #[cfg(loom)]
 pub(crate) use modelled::{AtomicU32, AtomicU64};
+#[cfg(nyala_tsan)]
+pub(crate) use observed::Mutex;
+#[cfg(not(any(loom, nyala_tsan)))]
+pub(crate) use std::sync::Mutex;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
-    Mutex, MutexGuard,
+    MutexGuard,
     atomic::{AtomicU32, AtomicU64, Ordering, fence},
 };
 
@@ -45,13 +49,13 @@ pub(crate) fn lock_patiently<T>(mutex: &Mutex<T>) -> std::sync::LockResult<Mutex
 /// processor from starting anything that follows, the cache misses of the next operation included.
 #[inline]
 pub(crate) fn full_fence() {
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
     // SAFETY: adds zero to a word of the stack that belongs to nobody, or to the innermost call frame, which it leaves as
     // it is. The assembler block counts as reading and writing all memory.
     unsafe {
         std::arch::asm!("lock or dword ptr [rsp], 0", options(nostack));
     }
-    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
+    #[cfg(not(all(target_arch = "x86_64", not(any(loom, nyala_tsan)))))]
     fence(Ordering::SeqCst);
 }
 
@@ -65,6 +69,37 @@ impl<T> std::ops::Deref for Padded<T> {
 
     fn deref(&self) -> &T {
         &self.0
+    }
+}
+
+/// A mutex that ThreadSanitizer understands.
+///
+/// std is not built for it: it sees what std inlines here, which is all of a mutex but the wait for one that is taken.
+#[cfg(nyala_tsan)]
+mod observed {
+    use std::sync::{LockResult, MutexGuard, TryLockError, TryLockResult};
+
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(std::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+            self.0.try_lock()
+        }
+
+        pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+            loop {
+                match self.0.try_lock() {
+                    Ok(guard) => return Ok(guard),
+                    Err(TryLockError::Poisoned(poisoned)) => return Err(poisoned),
+                    Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+                }
+            }
+        }
     }
 }
 

@@ -240,7 +240,8 @@ pub unsafe extern "C" fn nyala_exists(
 /// Lets an entry live for ttl_ms milliseconds from now, 1 or more. Its version stays.
 ///
 /// Returns NYALA_OK; NYALA_NOT_FOUND. Errors: NYALA_ERR_INVALID_ARGUMENT (ttl_ms 0; a NULL; an empty key),
-/// NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FORKED. Threads: any. Cost: as nyala_delete.
+/// NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FULL (an entry that never had a lifetime grows by 8 bytes),
+/// NYALA_ERR_FORKED; after each the entry is as it was. Threads: any. Cost: as nyala_delete.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nyala_expire(
     store: *mut nyala_store,

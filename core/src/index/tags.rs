@@ -5,7 +5,7 @@ use crate::sync::AtomicU64;
 
 /// Which slots have a tag, a bit each, at the moment at which each is loaded. The tag of a slot is its upper quarter; that
 /// of an empty slot is 0.
-#[cfg(all(target_arch = "x86_64", not(loom)))]
+#[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
 #[inline(always)]
 pub(super) fn equal_tags(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32 {
     // SAFETY: every x86-64 processor has SSE2.
@@ -14,7 +14,7 @@ pub(super) fn equal_tags(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32
 
 /// Packs the eight tags into one register and compares them at once: half the instructions of the loop below, and a
 /// get short enough that the processor overlaps the next one's cache misses with this one's.
-#[cfg(all(target_arch = "x86_64", not(loom)))]
+#[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
 #[inline]
 #[target_feature(enable = "sse2")]
 fn with_sse2(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32 {
@@ -33,7 +33,7 @@ fn with_sse2(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32 {
 ///
 /// Eight loads of a word each, relaxed, as `AtomicU64::load` makes them, but straight into the halves of vector
 /// registers, which the compiler does with no atomic.
-#[cfg(all(target_arch = "x86_64", not(loom)))]
+#[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
 #[inline(always)]
 fn upper_halves(slots: &[AtomicU64; SLOTS_PER_BUCKET]) -> [std::arch::x86_64::__m128i; 2] {
     let (low, high);
@@ -63,7 +63,7 @@ fn upper_halves(slots: &[AtomicU64; SLOTS_PER_BUCKET]) -> [std::arch::x86_64::__
 
 /// The same, one slot at a time, without a branch for each: where the match lies is random, and each wrong guess costs
 /// as much as the whole bucket.
-#[cfg(not(all(target_arch = "x86_64", not(loom))))]
+#[cfg(not(all(target_arch = "x86_64", not(any(loom, nyala_tsan)))))]
 #[inline]
 pub(super) fn equal_tags(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32 {
     slots.iter().rev().fold(0, |mask, slot| {

@@ -40,6 +40,13 @@ pub(crate) fn never_full_below(max_bytes: u64) -> u64 {
     max_bytes / 5 * 4
 }
 
+/// The number that a value is, if it is the canonical text of one.
+pub(crate) fn canonical_number(value: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(value).ok()?;
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
 /// Returns an error text unless the condition holds.
 macro_rules! ensure {
     ($condition:expr, $($text:tt)+) => {

@@ -6,14 +6,7 @@ use nyala::{Condition, Error, ExpireCondition, Result, SetOptions, Version};
 
 use super::op::{KeyNumber, Lifetime, Payload, When};
 use super::trial::{Trial, compare, expect_ok};
-use crate::common::{Check, ensure};
-
-/// The number that a value is, if it is the canonical text of one.
-fn canonical(value: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(value).ok()?;
-    let number: i64 = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
-}
+use crate::common::{Check, canonical_number, ensure};
 
 impl Trial {
     fn expires_in(&self, ttl_ms: u64) -> u64 {
@@ -180,7 +173,7 @@ impl Trial {
         let (expected, expires_ms) = match self.model.get(&key) {
             None => (Ok(delta), ttl_on_create_ms.map(|ttl| self.expires_in(ttl))),
             Some(entry) => {
-                let sum = match canonical(&entry.value) {
+                let sum = match canonical_number(&entry.value) {
                     None => Err(Error::NotANumber { len: entry.value.len() }),
                     Some(value) => value.checked_add(delta).ok_or(Error::Overflow { value, delta }),
                 };
