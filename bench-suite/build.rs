@@ -4,7 +4,17 @@ use std::path::Path;
 use std::process::Command;
 
 /// Direct dependencies whose version the report prints.
-const PEERS: [&str; 6] = ["hashbrown", "dashmap", "papaya", "parking_lot", "foldhash", "rusqlite"];
+const PEERS: [&str; 9] = [
+    "hashbrown",
+    "dashmap",
+    "papaya",
+    "scc",
+    "quick_cache",
+    "moka",
+    "parking_lot",
+    "foldhash",
+    "rusqlite",
+];
 
 fn main() {
     let lock_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");

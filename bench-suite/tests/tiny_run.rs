@@ -5,8 +5,18 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const ALWAYS_THERE: [&str; 7] =
-    ["nyala", "hashbrown", "dashmap", "papaya", "sqlite", "noop", "roofline"];
+const ALWAYS_THERE: [&str; 10] = [
+    "nyala",
+    "hashbrown",
+    "dashmap",
+    "papaya",
+    "scc",
+    "quick_cache",
+    "moka",
+    "sqlite",
+    "noop",
+    "roofline",
+];
 
 /// A folder of this test alone, removed at its end.
 struct Folder(PathBuf);

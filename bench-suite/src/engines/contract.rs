@@ -15,6 +15,8 @@ pub(crate) type Key = [u8; KEY_LEN];
 pub(crate) struct Config {
     /// Memory the engine may use, where it can be told so.
     pub(crate) budget_bytes: u64,
+    /// Entries the engine may hold, where it counts these instead.
+    pub(crate) capacity: usize,
     /// Threads that will each hold a session.
     pub(crate) threads: usize,
 }

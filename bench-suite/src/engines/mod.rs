@@ -5,15 +5,18 @@ pub(crate) mod contract;
 mod dashmap;
 mod hashbrown;
 mod integers;
+mod moka;
 mod noop;
 mod nyala;
 mod papaya;
+mod quick_cache;
 pub(crate) mod redis;
 mod redis_server;
 mod resp;
 mod rocksdb;
 mod rocksdb_api;
 mod roofline;
+mod scc;
 mod sqlite;
 pub(crate) mod words;
 
@@ -29,6 +32,8 @@ use contract::{Config, Engine, Info};
 pub(crate) enum Class {
     /// In-process and in memory: every size.
     Memory,
+    /// The same, but made to hold a part of what there is: the common size only.
+    Cache,
     /// The hardware's floor: every size, but it is no store, so no replay of a trace.
     Hardware,
     /// The harness's floor: the common size, since it does not depend on the size.
@@ -51,7 +56,7 @@ pub(crate) struct Listed {
 }
 
 /// Every engine, in the order of tables. A new one needs its file and its line here.
-pub(crate) const ALL: [Listed; 9] = [
+pub(crate) const ALL: [Listed; 12] = [
     Listed {
         name: "nyala",
         class: Class::Memory,
@@ -79,6 +84,27 @@ pub(crate) const ALL: [Listed; 9] = [
         load_ns: 900,
         introduce: store::<papaya::Papaya>,
         measure: unit::measure::<papaya::Papaya>,
+    },
+    Listed {
+        name: "scc",
+        class: Class::Memory,
+        load_ns: 600,
+        introduce: store::<scc::Scc>,
+        measure: unit::measure::<scc::Scc>,
+    },
+    Listed {
+        name: "quick_cache",
+        class: Class::Cache,
+        load_ns: 700,
+        introduce: store::<quick_cache::Quick>,
+        measure: unit::measure::<quick_cache::Quick>,
+    },
+    Listed {
+        name: "moka",
+        class: Class::Cache,
+        load_ns: 2000,
+        introduce: store::<moka::Moka>,
+        measure: unit::measure::<moka::Moka>,
     },
     Listed {
         name: "sqlite",
@@ -123,7 +149,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Listed> {
 
 /// The budget of an introduction: small, and enough for the conformance check.
 fn small(threads: usize) -> Config {
-    Config { budget_bytes: 64 << 20, threads }
+    Config { budget_bytes: 64 << 20, capacity: 1 << 16, threads }
 }
 
 fn store<E: Engine>() -> Result<Vec<Info>> {

@@ -15,7 +15,7 @@ use crate::engines::words::Words;
 use crate::fault::{Fault, Result};
 use crate::record::histogram::Buckets;
 use crate::record::{Cell, Memory};
-use crate::workloads::stream::{VALUE_LEN, Values};
+use crate::workloads::stream::{TRACE_VALUE_LEN, VALUE_LEN, Values};
 use crate::workloads::{self, Frame, Workload, load, sample_every, trace};
 
 /// Where finished cells go.
@@ -49,9 +49,14 @@ impl Unit {
         Duration::from_millis(self.span_ms)
     }
 
-    /// Twice the live data, the same for every engine that has a budget.
-    fn config(&self, live_bytes: u64) -> Config {
-        Config { budget_bytes: (2 * live_bytes).max(16 << 20), threads: self.threads }
+    /// Twice what will live there, the same for every engine that has a budget: nothing is evicted.
+    fn config(&self, entries: usize, entry_bytes: usize) -> Config {
+        let live_bytes = (entries * entry_bytes) as u64;
+        Config {
+            budget_bytes: (2 * live_bytes).max(16 << 20),
+            capacity: 2 * entries,
+            threads: self.threads,
+        }
     }
 
     fn frame(&self, entries: u32) -> Frame {
@@ -127,10 +132,10 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
         Stage::Store { entries, workloads } => {
             let frame = unit.frame(*entries);
             let streams = load::streams(&frame)?;
-            let live_bytes = u64::from(*entries) * (KEY_LEN + VALUE_LEN) as u64;
-            fetch_memory(3 * live_bytes)?;
+            let config = unit.config(*entries as usize, KEY_LEN + VALUE_LEN);
+            fetch_memory(3 * u64::from(*entries) * (KEY_LEN + VALUE_LEN) as u64)?;
             let before_bytes = process::resident_bytes()?;
-            let engine = E::open(&unit.config(live_bytes))?;
+            let engine = E::open(&config)?;
             let mut clerk = Clerk { unit, entries: *entries, timer_ns, emit };
             let memory = Memory { before_bytes, after_bytes: 0 };
             clerk.write(&engine, Workload::Load, Some(memory), || {
@@ -150,7 +155,7 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
         }
         Stage::Replay { trace } => {
             let passes = passes(unit, trace.as_ref(), unit.seed)?;
-            let engine = E::open(&unit.config(passes.live_bytes))?;
+            let engine = E::open(&unit.config(passes.entries, KEY_LEN + TRACE_VALUE_LEN))?;
             let values = Values::new(unit.seed);
             let mut clerk = Clerk { unit, entries: 0, timer_ns, emit };
             clerk.write(&engine, Workload::CacheAside, None, || {
