@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// Direct dependencies whose version the report prints.
-const PEERS: [&str; 9] = [
+const PEERS: [&str; 10] = [
     "hashbrown",
     "dashmap",
     "papaya",
     "scc",
     "quick_cache",
     "moka",
+    "lru",
     "parking_lot",
     "foldhash",
     "rusqlite",

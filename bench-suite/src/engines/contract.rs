@@ -21,6 +21,16 @@ pub(crate) struct Config {
     pub(crate) threads: usize,
 }
 
+/// What a store can say about itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Counts {
+    pub(crate) entries: Option<u64>,
+    /// Part of its budget that live records and their index take.
+    pub(crate) live_share: Option<f64>,
+    /// Bytes that it has copied so far to make room.
+    pub(crate) bytes_moved: Option<u64>,
+}
+
 /// In which comparison a row stands: a socket in between makes another experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -118,6 +128,10 @@ pub(crate) trait Engine: Sync + Sized {
     /// Memory that the engine holds now, in bytes: resident memory of its process, and files that lie in memory.
     fn memory_bytes(&self) -> Result<u64> {
         crate::measure::process::resident_bytes()
+    }
+
+    fn counts(&self) -> Counts {
+        Counts::default()
     }
 
     /// Processor time that another process has spent for the engine, in seconds.

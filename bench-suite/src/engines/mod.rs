@@ -5,6 +5,7 @@ pub(crate) mod contract;
 mod dashmap;
 mod hashbrown;
 mod integers;
+mod lru;
 mod moka;
 mod noop;
 mod nyala;
@@ -16,6 +17,7 @@ mod resp;
 mod rocksdb;
 mod rocksdb_api;
 mod roofline;
+mod s3fifo;
 mod scc;
 mod sqlite;
 pub(crate) mod words;
@@ -34,6 +36,8 @@ pub(crate) enum Class {
     Memory,
     /// The same, but made to hold a part of what there is: the common size only.
     Cache,
+    /// A reference for eviction: no store that anybody would choose for what fits, so only in experiments.
+    Policy,
     /// The hardware's floor: every size, but it is no store, so no replay of a trace.
     Hardware,
     /// The harness's floor: the common size, since it does not depend on the size.
@@ -56,7 +60,7 @@ pub(crate) struct Listed {
 }
 
 /// Every engine, in the order of tables. A new one needs its file and its line here.
-pub(crate) const ALL: [Listed; 12] = [
+pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "nyala",
         class: Class::Memory,
@@ -105,6 +109,20 @@ pub(crate) const ALL: [Listed; 12] = [
         load_ns: 2000,
         introduce: store::<moka::Moka>,
         measure: unit::measure::<moka::Moka>,
+    },
+    Listed {
+        name: "lru",
+        class: Class::Policy,
+        load_ns: 600,
+        introduce: store::<lru::Lru>,
+        measure: unit::measure::<lru::Lru>,
+    },
+    Listed {
+        name: "s3fifo",
+        class: Class::Policy,
+        load_ns: 600,
+        introduce: store::<s3fifo::S3Fifo>,
+        measure: unit::measure::<s3fifo::S3Fifo>,
     },
     Listed {
         name: "sqlite",

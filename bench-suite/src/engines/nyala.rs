@@ -2,7 +2,7 @@
 
 use nyala::{Options, Store};
 
-use super::contract::{Config, Engine, Group, Info, Key, Session, Tally};
+use super::contract::{Config, Counts, Engine, Group, Info, Key, Session, Tally};
 use crate::fault::{Context, Result};
 
 #[derive(Debug)]
@@ -35,6 +35,16 @@ impl Engine for Nyala {
                 "get_into for reads, get_many for batches, increment for counters (decimal text)"
                     .to_owned(),
             ],
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let stats = self.store.stats();
+        let live_bytes = stats.live_bytes + stats.index_bytes;
+        Counts {
+            entries: Some(stats.entries),
+            live_share: Some(live_bytes as f64 / stats.max_bytes as f64),
+            bytes_moved: Some(stats.bytes_moved),
         }
     }
 

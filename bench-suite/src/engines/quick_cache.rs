@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction, EntryResult};
 
-use super::contract::{Config, Engine, Group, Info, Session};
+use super::contract::{Config, Counts, Engine, Group, Info, Session};
 use super::integers;
 use crate::fault::{Fault, Result};
 
@@ -42,7 +42,7 @@ impl Engine for Quick {
             floor: false,
             settings: vec![
                 format!(
-                    "sync::Cache; capacity in entries, twice what will come; stock shards and shares of its queues; foldhash {} (fast)",
+                    "sync::Cache; capacity in entries, twice what will come except in experiments with eviction; stock shards and shares of its queues; foldhash {} (fast)",
                     env!("VERSION_FOLDHASH")
                 ),
                 "keys are boxed byte slices, values Arc<[u8]>: a read clones the Arc and copies the bytes, a write allocates both".to_owned(),
@@ -53,6 +53,10 @@ impl Engine for Quick {
 
     fn session(&self) -> Result<QuickSession<'_>> {
         Ok(QuickSession { map: &self.map })
+    }
+
+    fn counts(&self) -> Counts {
+        Counts { entries: Some(self.map.len() as u64), ..Counts::default() }
     }
 }
 
