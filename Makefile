@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TORTURE_SECONDS ?= 1800
 
-.PHONY: help compare test check models torture install clean
+.PHONY: help compare test check models instructions torture install clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,7 @@ compare: ## Measure Nyala beside its peers and write bench-suite/report/ (PROFIL
 test: check ## Run everything that guards the project
 	cargo test -p nyala --release
 	$(MAKE) --no-print-directory models
+	$(MAKE) --no-print-directory instructions
 	sh ffi/test.sh
 	sh python/test.sh
 	cargo test -p nyala-bench --release
@@ -29,6 +30,9 @@ check: ## Check format, lints and documentation
 
 models: ## Explore the models of the concurrent protocols under loom
 	RUSTFLAGS="--cfg loom" cargo test -p nyala --lib --release --target-dir target/loom models -- --nocapture --test-threads 2
+
+instructions: ## Count the instructions of each operation and compare them with core/instructions.txt
+	sh core/instructions.sh
 
 torture: ## Stress the store for TORTURE_SECONDS (1800), then run 10 M operations against the model
 	cargo run --release -p nyala --example torture -- stress --seconds $(TORTURE_SECONDS)

@@ -8,7 +8,7 @@ use crate::hash::{Hash, KeyHasher};
 use crate::index::{Directory, Index};
 use crate::log::segment::Segments;
 use crate::log::space::Space;
-use crate::options::Options;
+use crate::options::{Eviction, Options};
 use crate::reclaim::Pacer;
 use crate::region::Region;
 use crate::stats::Stats;
@@ -18,6 +18,8 @@ use crate::sync::Padded;
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) geometry: Geometry,
+    /// Whether this is a cache: entries are evicted when the budget is spent.
+    pub(crate) evicts: bool,
     pub(crate) hasher: KeyHasher,
     pub(crate) log: Region,
     pub(crate) index: Index,
@@ -63,6 +65,7 @@ impl Engine {
             pacer: Pacer::default(),
             clock: ClockSource::new(options.clock.clone()),
             birthplace: Birthplace::here(),
+            evicts: options.eviction != Eviction::None,
             geometry,
             log,
             index,
@@ -129,6 +132,8 @@ impl Engine {
             records_moved: sum(|stripe| stripe.counters.records_moved()),
             bytes_moved: 8 * sum(|stripe| stripe.counters.words_moved()),
             expired: sum(|stripe| stripe.counters.expired()),
+            evicted: sum(|stripe| stripe.counters.evicted()),
+            bytes_evicted: 8 * sum(|stripe| stripe.counters.words_evicted()),
         }
     }
 }

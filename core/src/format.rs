@@ -157,8 +157,11 @@ fn slots_are_those_of_the_document() {
     let layout = Layout::read("Slot word", 64);
     let (tag, address) = (layout.get(u64::MAX, "tag"), layout.get(u64::MAX, "address"));
     let slot = Slot::new(tag, address as usize);
-    assert_eq!(slot.0, !layout.mask("reserved"));
+    assert_eq!(slot.0, !layout.mask("frequency"));
     assert_eq!((slot.tag(), slot.address()), (tag, address as usize));
+    let read = slot.with_frequency(Slot::FREQUENCY_MAX);
+    assert_eq!((read.0, read.frequency()), (u64::MAX, layout.get(u64::MAX, "frequency")));
+    assert_eq!(layout.get(Slot::new(0, 5).with_frequency(2).0, "frequency"), 2);
     assert_eq!(Slot::new(0, 5).0, 5 | layout.mask("used"));
     assert_eq!(Slot::EMPTY.0, 0);
 }

@@ -39,10 +39,12 @@ const _: () = assert!(usize::BITS == 64, "the store reserves more address space 
 mod clock;
 mod engine;
 mod error;
+mod evict;
 mod fork;
 #[cfg(all(test, not(loom)))]
 mod format;
 mod geometry;
+mod ghost;
 mod hash;
 mod index;
 mod log;
@@ -66,7 +68,7 @@ pub use clock::Clock;
 pub use error::{Error, Result};
 #[doc(hidden)]
 pub use options::Tuning;
-pub use options::{MAX_MAX_BYTES, MIN_MAX_BYTES, Options};
+pub use options::{Eviction, MAX_MAX_BYTES, MIN_MAX_BYTES, Options};
 pub use pin::Pinned;
 pub use reader::Value;
 pub use scan::{Cursor, KeyValue};

@@ -194,10 +194,8 @@ fn a_reader_misses_no_key_beside_a_merge() {
             set(&engine, [n; KEY_LEN], &[n]);
         }
         // The last key of the page that does not hold key 1.
-        let page = |n| {
-            let directory = &engine.stripes[0].directory;
-            directory.page(&engine.index, directory.depth(), engine.hasher.hash(&[n; KEY_LEN]))
-        };
+        let directory = &engine.stripes[0].directory;
+        let page = |n| directory.home(&engine.index, engine.hasher.hash(&[n; KEY_LEN]));
         let last = (2..=4).find(|n| page(*n) != page(1)).expect("the model reached no split");
         for n in (2..=4).filter(|n| *n != last) {
             remove(&engine, [n; KEY_LEN]);

@@ -22,8 +22,21 @@ pub const MAX_MAX_BYTES: u64 = 1 << 42;
 #[derive(Clone)]
 pub struct Options {
     pub(crate) max_bytes: u64,
+    pub(crate) eviction: Eviction,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) tuning: Tuning,
+}
+
+/// What happens when the budget is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Eviction {
+    /// Nothing is lost: a write that needs room answers [`Error::Full`].
+    #[default]
+    None,
+    /// A cache: what is read least makes room for what is new. Reads count how often an entry is used, in two bits of
+    /// the index that are written until they are saturated; nothing else of a read changes.
+    Adaptive,
 }
 
 /// Geometry that tests change to reach rare states soon; everybody else leaves it alone.
@@ -42,10 +55,27 @@ pub struct Tuning {
 
 impl Options {
     /// A store in memory that never holds more than `max_bytes` bytes: keys, values, index, metadata and slack together.
-    /// It does not evict: when it is full, writes that need room answer [`Error::Full`].
+    /// It does not evict unless it is told to: when it is full, writes that need room answer [`Error::Full`].
     #[must_use]
     pub fn memory(max_bytes: u64) -> Options {
-        Options { max_bytes, clock: None, tuning: Tuning::default() }
+        Options { max_bytes, eviction: Eviction::None, clock: None, tuning: Tuning::default() }
+    }
+
+    /// Whether entries are evicted when the budget is spent: the choice between a store and a cache.
+    ///
+    /// ```
+    /// use nyala::{Eviction, Options, Store};
+    /// let cache = Store::open(Options::memory(1 << 20).eviction(Eviction::Adaptive))?;
+    /// for n in 0..100_000_u32 {
+    ///     cache.set(n.to_le_bytes(), [0; 100])?; // never Full
+    /// }
+    /// assert!(cache.len() < 10_000 && cache.used_bytes() <= 1 << 20);
+    /// # Ok::<(), nyala::Error>(())
+    /// ```
+    #[must_use]
+    pub fn eviction(mut self, eviction: Eviction) -> Options {
+        self.eviction = eviction;
+        self
     }
 
     /// Take the time for expiry from here instead of the system.
@@ -78,6 +108,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("max_bytes", &self.max_bytes)
+            .field("eviction", &self.eviction)
             .field("clock", &self.clock.as_ref().map(|_| "injected"))
             .field("tuning", &self.tuning)
             .finish()

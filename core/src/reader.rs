@@ -153,10 +153,11 @@ impl Engine {
         read: &mut impl Visit<T>,
     ) -> Option<Look<T>> {
         let generation = self.segments.generation();
-        let directory = &self.stripe(hash).directory;
-        let page = directory.page(&self.index, directory.depth(), hash);
-        let (_, slot) = self.index.first_in_bucket(page, hash)?;
-        Some(self.look(generation, slot, key, moment, read))
+        let page = self.stripe(hash).directory.home(&self.index, hash);
+        let (word, slot) = self.index.first_in_bucket(page, hash)?;
+        let look = self.look(generation, slot, key, moment, read);
+        self.count_read(&look, word, slot);
+        Some(look)
     }
 
     /// Any read: by the whole protocol, in the end under the lock.
@@ -220,8 +221,10 @@ impl Engine {
         if version % 2 == 1 {
             return Glance::Again;
         }
-        let found = self.index.probe(page, hash, |_, slot| {
-            ControlFlow::Break(match self.look(generation, slot, key, moment, read) {
+        let found = self.index.probe(page, hash, |word, slot| {
+            let look = self.look(generation, slot, key, moment, read);
+            self.count_read(&look, word, slot);
+            ControlFlow::Break(match look {
                 Look::OtherKey => return ControlFlow::Continue(()),
                 Look::Entry(Some(answer)) => Glance::Hit(answer),
                 Look::Entry(None) => Glance::Miss,
@@ -279,6 +282,16 @@ impl Engine {
         if whole { seen } else { Look::Again }
     }
 
+    /// Counts a hit where a cache will look for it.
+    #[inline(always)]
+    fn count_read<T>(&self, look: &Look<T>, word: usize, slot: Slot) {
+        if self.evicts
+            && let Look::Entry(Some(_)) = look
+        {
+            self.index.count_read(word, slot);
+        }
+    }
+
     /// Reads many keys; `each` is called for each of them in order, with no lock held.
     ///
     /// ```text
@@ -297,17 +310,16 @@ impl Engine {
             self.admit_key_len(key.as_ref())?;
         }
         let mut value = Vec::new();
-        let mut asked = [Asked { hash: Hash(0), page: 0, slot: Slot::EMPTY }; GROUP];
+        let mut asked = [Asked { hash: Hash(0), page: 0, word: 0, slot: Slot::EMPTY }; GROUP];
         for (number, group) in keys.chunks(GROUP).enumerate() {
             let generation = self.segments.generation();
             for (asked, key) in asked.iter_mut().zip(group) {
                 asked.hash = self.hasher.hash(key.as_ref());
-                let directory = &self.stripe(asked.hash).directory;
-                asked.page = directory.page(&self.index, directory.depth(), asked.hash);
+                asked.page = self.stripe(asked.hash).directory.home(&self.index, asked.hash);
                 self.index.prefetch_bucket(asked.page, asked.hash);
             }
             for asked in &mut asked[..group.len()] {
-                asked.slot = self.prefetch_record(asked.page, asked.hash);
+                (asked.word, asked.slot) = self.prefetch_record(asked.page, asked.hash);
             }
             for (i, (asked, key)) in asked.iter().zip(group).enumerate() {
                 let key = key.as_ref();
@@ -316,6 +328,7 @@ impl Engine {
                     Slot::EMPTY => Look::Again,
                     slot => self.look(generation, slot, key, moment, &mut copy),
                 };
+                self.count_read(&found, asked.word, asked.slot);
                 let found = match found {
                     Look::Entry(found) => found,
                     _ => self.read_anywhere(asked.hash, key, moment, copy)?,
@@ -332,8 +345,7 @@ impl Engine {
         let mut count = 0;
         for (key, asked) in keys.zip(&mut asked) {
             let hash = self.hasher.hash(key);
-            let directory = &self.stripe(hash).directory;
-            *asked = (directory.page(&self.index, directory.depth(), hash), hash);
+            *asked = (self.stripe(hash).directory.home(&self.index, hash), hash);
             self.index.prefetch_bucket(asked.0, hash);
             self.index.prefetch_row(asked.0);
             count += 1;
@@ -343,19 +355,19 @@ impl Engine {
         }
     }
 
-    /// Asks for the record of the first slot with the tag in the home bucket, and answers the slot; if there is none,
-    /// asks for what the search will need.
+    /// Asks for the record of the first slot with the tag in the home bucket, and answers the slot and its word; if there
+    /// is none, asks for what the search will need.
     #[inline(always)]
-    fn prefetch_record(&self, page: usize, hash: Hash) -> Slot {
-        let Some((_, slot)) = self.index.first_in_bucket(page, hash) else {
+    fn prefetch_record(&self, page: usize, hash: Hash) -> (usize, Slot) {
+        let Some((word, slot)) = self.index.first_in_bucket(page, hash) else {
             self.index.prefetch_row(page);
-            return Slot::EMPTY;
+            return (0, Slot::EMPTY);
         };
         let log = self.log.view();
         for line in 0..PREFETCHED_LINES {
             log.prefetch(slot.address() + line * LINE_WORDS);
         }
-        slot
+        (word, slot)
     }
 }
 
@@ -364,6 +376,8 @@ impl Engine {
 struct Asked {
     hash: Hash,
     page: usize,
+    /// Where the slot was found; nothing if it is empty.
+    word: usize,
     slot: Slot,
 }
 

@@ -17,12 +17,13 @@ use std::time::{Duration, Instant};
 use crate::clock::Moment;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::evict::WORTH_COMPACTING;
 use crate::hash::Hash;
 use crate::index::SPARSE_BYTES_PER_ENTRY;
 use crate::log::record::Record;
 use crate::log::segment::{Expired, SEGMENT_HEADER_WORDS};
 use crate::reader::expired;
-use crate::stripe::{Located, NeedRoom, Victim, Writer};
+use crate::stripe::{Keep, Located, NeedRoom, Pool, Victim, Writer};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Most records that one step looks at.
@@ -33,12 +34,49 @@ const FACTOR_MAX: usize = 48;
 const WORTH_MAINTAINING: usize = 4;
 /// A writer in need takes any segment that gives back this part of itself.
 const WORTH_IN_NEED: usize = 64;
+/// Times that a writer without room walks a segment of a cache before it evicts whatever lies there, read or not: the
+/// work of one write stays bounded where everything is popular.
+const PATIENCE: usize = 2;
 
 /// Which stripe is being reclaimed, and how fast writers pay. Hints, shared by all threads.
 #[derive(Debug, Default)]
 pub(crate) struct Pacer {
     stripe: AtomicU64,
     factor: AtomicU64,
+    /// Words of a cache's last victims, and how many of them were gained.
+    walked: AtomicU64,
+    gained: AtomicU64,
+}
+
+/// Words of victims after which older ones count half.
+const PACER_MEMORY: u64 = 1 << 20;
+
+impl Pacer {
+    /// Notes a victim of `walked` words of which `gained` were not copied.
+    fn note_victim(&self, walked: usize, gained: usize) {
+        let (mut all, mut gone) =
+            (self.walked.load(Ordering::Relaxed), self.gained.load(Ordering::Relaxed));
+        if all > PACER_MEMORY {
+            (all, gone) = (all / 2, gone / 2);
+        }
+        self.walked.store(all + walked as u64, Ordering::Relaxed);
+        self.gained.store(gone + gained as u64, Ordering::Relaxed);
+    }
+
+    /// Words that victims had of late for each word that was gained.
+    fn walked_per_gained(&self) -> usize {
+        let gained = self.gained.load(Ordering::Relaxed).max(1);
+        (self.walked.load(Ordering::Relaxed) / gained) as usize
+    }
+}
+
+/// Which segments a step may choose for its victim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// Those of which one part in so many would be gained, and no entry lost.
+    Compact(usize),
+    /// Any, as eviction chooses, keeping this.
+    Evict(Keep),
 }
 
 /// What a step came to.
@@ -72,7 +110,7 @@ impl Engine {
         }
         let urgent = if self.space.available() <= self.geometry.reserve + 1 { 2 } else { 1 };
         let factor = self.pacer.factor.load(Ordering::Relaxed) as usize;
-        self.reclaim(words * factor * urgent, moment).map(|_| ())
+        self.reclaim(words * factor * urgent, self.usual_aim(), moment).map(|_| ())
     }
 
     /// Free segments at which writers begin to pay.
@@ -80,13 +118,18 @@ impl Engine {
         self.geometry.reserve + 2 + self.geometry.segments / 64
     }
 
+    /// How a writer in need reclaims.
+    fn usual_aim(&self) -> Aim {
+        if self.evicts { Aim::Evict(Keep::Read) } else { Aim::Compact(WORTH_IN_NEED) }
+    }
+
     /// Walks about `words` words; answers how many it did. 0: nothing is worth reclaiming.
-    fn reclaim(&self, words: usize, moment: &Moment<'_>) -> Result<usize> {
+    fn reclaim(&self, words: usize, aim: Aim, moment: &Moment<'_>) -> Result<usize> {
         let mut walked = 0;
         let mut stuck = 0;
         while walked < words {
             let stripe = self.pacer.stripe.load(Ordering::Relaxed) as usize;
-            let step = self.lock_stripe(stripe, moment)?.reclaim_step(moment, WORTH_IN_NEED)?;
+            let step = self.lock_stripe(stripe, moment)?.reclaim_step(moment, aim)?;
             match step {
                 Step::Walked(n) => walked += n.max(1),
                 Step::Freed(n) => {
@@ -106,25 +149,35 @@ impl Engine {
         Ok(walked)
     }
 
-    /// Chooses the stripe with the most dead and expired words, or the one `skip` ranks behind it; `false` if none has
-    /// a segment's worth.
+    /// Chooses the stripe with the most dead and expired words, in a cache the one with the most words at all, or the one
+    /// `skip` ranks behind it; `false` if there are none.
     fn choose_stripe(&self, moment: &Moment<'_>, skip: usize) -> Result<bool> {
         let mut ranked: Vec<(usize, usize)> = Vec::with_capacity(self.stripes.len());
         for (number, stripe) in self.stripes.iter().enumerate() {
             let counters = &stripe.counters;
-            let mut dead = counters.used_words().saturating_sub(counters.live_words());
+            let kept = if self.evicts { 0 } else { counters.live_words() };
+            let mut dead = counters.used_words().saturating_sub(kept);
             if counters.expiring_words() > 0 {
                 dead += self.lock_stripe(number, moment)?.expired_words(moment);
             }
             ranked.push((dead, number));
         }
         ranked.sort_unstable_by(|a, b| b.cmp(a));
-        let (live, used) = self.live_and_used();
-        let factor = used / used.saturating_sub(live).max(1) + 2;
-        self.pacer.factor.store(factor.min(FACTOR_MAX) as u64, Ordering::Relaxed);
+        self.pacer.factor.store(self.factor() as u64, Ordering::Relaxed);
         let Some((dead, stripe)) = ranked.get(skip) else { return Ok(false) };
         self.pacer.stripe.store(*stripe as u64, Ordering::Relaxed);
         Ok(*dead > 0)
+    }
+
+    /// Words to walk for each word that is to be gained.
+    fn factor(&self) -> usize {
+        let factor = if self.evicts {
+            self.pacer.walked_per_gained() + 2
+        } else {
+            let (live, used) = self.live_and_used();
+            used / used.saturating_sub(live).max(1) + 2
+        };
+        factor.min(FACTOR_MAX)
     }
 
     /// Whether live records with `words` more would pass what the budget can keep.
@@ -141,7 +194,7 @@ impl Engine {
         attempt: usize,
     ) -> Result<()> {
         self.space.trim(&self.segments, &self.log);
-        if self.over_limit(words) {
+        if !self.evicts && self.over_limit(words) {
             self.drop_expired(moment)?;
             self.shrink_index(words, moment)?;
             if self.over_limit(words) {
@@ -153,7 +206,11 @@ impl Engine {
             return Ok(());
         }
         self.choose_stripe(moment, 0)?;
-        let walked = self.reclaim(self.geometry.segment_words(), moment)?;
+        let aim = match self.evicts && attempt >= PATIENCE {
+            true => Aim::Evict(Keep::Nothing),
+            false => self.usual_aim(),
+        };
+        let walked = self.reclaim(self.geometry.segment_words(), aim, moment)?;
         if walked == 0 || attempt > 4 * self.geometry.segments { Err(self.full()) } else { Ok(()) }
     }
 
@@ -170,7 +227,7 @@ impl Engine {
                     writer.state.victim = writer.choose_expired(moment);
                 }
                 if writer.state.victim.is_none()
-                    || writer.reclaim_step(moment, WORTH_IN_NEED)? == Step::NoRoom
+                    || writer.reclaim_step(moment, self.usual_aim())? == Step::NoRoom
                 {
                     break;
                 }
@@ -202,7 +259,8 @@ impl Engine {
         Error::Full { live_bytes, max_bytes: self.geometry.max_bytes }
     }
 
-    /// Reclaims for as long as `budget`; answers the dead bytes that more calls would free.
+    /// Reclaims for as long as `budget`, and lets a cache evict what the next writes would have to; answers the dead bytes
+    /// that more calls would free.
     pub(crate) fn maintain(&self, budget: Duration, moment: &Moment<'_>) -> Result<u64> {
         let start = Instant::now();
         for number in 0..self.stripes.len() {
@@ -210,7 +268,11 @@ impl Engine {
                 if start.elapsed() >= budget {
                     return self.maintainable(moment);
                 }
-                match self.lock_stripe(number, moment)?.reclaim_step(moment, WORTH_MAINTAINING)? {
+                let aim = match self.evicts && self.space.available() <= self.low_water() {
+                    true => Aim::Evict(Keep::Read),
+                    false => Aim::Compact(WORTH_MAINTAINING),
+                };
+                match self.lock_stripe(number, moment)?.reclaim_step(moment, aim)? {
                     Step::Walked(_) | Step::Freed(_) => {}
                     Step::Nothing | Step::NoRoom => break,
                 }
@@ -230,15 +292,19 @@ impl Engine {
 }
 
 impl Writer<'_> {
-    /// Walks a few records of the victim, or of a new one that is worth it: at least one `part`-th of it is dead.
-    fn reclaim_step(&mut self, moment: &Moment<'_>, part: usize) -> Result<Step> {
-        let Some(victim) = self.state.victim.or_else(|| self.choose_victim(moment, part)) else {
+    /// Walks a few records of the victim, or of a new one that the aim allows.
+    fn reclaim_step(&mut self, moment: &Moment<'_>, aim: Aim) -> Result<Step> {
+        let Some(mut victim) = self.state.victim.or_else(|| self.choose_victim(moment, aim)) else {
             return Ok(Step::Nothing);
         };
+        if aim == Aim::Evict(Keep::Nothing) {
+            victim.keep = Keep::Nothing;
+        }
         self.state.victim = Some(victim);
         let engine = self.engine;
         let end = (victim.segment << engine.geometry.segment_shift)
             + engine.segments.account(victim.segment).used_words();
+        let moved = self.stripe.counters.words_moved();
         let mut records = [(0, Hash(0)); STEP_RECORDS];
         let mut next = victim.next;
         let mut count = 0;
@@ -254,26 +320,29 @@ impl Writer<'_> {
             key.clear();
             record.copy_key(&mut key);
             let hash = engine.hasher.hash(&key);
-            let directory = &self.stripe.directory;
-            let page = directory.page(&engine.index, directory.depth(), hash);
+            let page = self.stripe.directory.home(&engine.index, hash);
             engine.index.prefetch_bucket(page, hash);
             records[count] = (next, hash);
             count += 1;
             next += record.header.extent();
         }
         for (start, hash) in &records[..count] {
-            if self.keep_or_drop(*start, *hash, moment) == Err(NeedRoom) {
+            if self.keep_or_drop(*start, *hash, &victim, moment) == Err(NeedRoom) {
                 self.state.victim = Some(Victim { next: *start, ..victim });
                 return Ok(Step::NoRoom);
             }
         }
+        let walked = next - victim.next;
+        let copied = victim.copied + (self.stripe.counters.words_moved() - moved) as usize;
         if next < end {
-            self.state.victim = Some(Victim { next, ..victim });
-            return Ok(Step::Walked(next - victim.next));
+            self.state.victim = Some(Victim { next, copied, ..victim });
+            return Ok(Step::Walked(walked));
         }
         self.state.victim = None;
+        let words = engine.segments.account(victim.segment).used_words();
         self.free(victim.segment);
-        Ok(Step::Freed(next - victim.next))
+        engine.pacer.note_victim(words, words.saturating_sub(copied));
+        Ok(Step::Freed(walked))
     }
 
     /// What reclaim does with one record: nothing if no slot names it.
@@ -281,42 +350,80 @@ impl Writer<'_> {
         &mut self,
         start: usize,
         hash: Hash,
+        victim: &Victim,
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
         let Some(found) = self.find_record(hash, |record| record.start == start) else {
             return Ok(());
         };
-        let Located { record, .. } = found;
+        let Located { record, slot, .. } = found;
         if expired(record.expiry(), moment) {
             self.remove_expired(found, hash);
             Ok(())
+        } else if victim.keep == Keep::Live {
+            self.relocate(found, hash, slot.frequency(), moment)
         } else {
-            self.relocate(found, hash, moment)
+            self.spare_or_evict(found, hash, victim, moment)
         }
     }
 
-    /// Takes the sealed segment that gives most back out of the list, if that is at least one `part`-th of it.
-    fn choose_victim(&mut self, moment: &Moment<'_>, part: usize) -> Option<Victim> {
-        let words = self.engine.geometry.segment_words();
-        let (index, gain) = (0..self.state.sealed.len())
-            .map(|index| (index, self.gain(self.state.sealed[index], moment)))
-            .max_by_key(|(_, gain)| *gain)?;
-        (gain >= words / part).then(|| self.take_victim(index))
+    /// Takes a sealed segment for a victim out of its list.
+    fn choose_victim(&mut self, moment: &Moment<'_>, aim: Aim) -> Option<Victim> {
+        match aim {
+            Aim::Compact(part) => {
+                let pools: &[Pool] = if self.engine.evicts { &[Pool::Main] } else { &Pool::ALL };
+                self.choose_to_compact(pools, moment, part)
+            }
+            // A cache compacts nothing of admission: its turn comes soon, and then what was not read goes.
+            Aim::Evict(keep) => self
+                .choose_to_compact(&[Pool::Main], moment, WORTH_COMPACTING)
+                .or_else(|| self.choose_to_evict(keep)),
+        }
+    }
+
+    /// The segment of these pools that gives most back, if that is at least one `part`-th of it.
+    fn choose_to_compact(
+        &mut self,
+        pools: &[Pool],
+        moment: &Moment<'_>,
+        part: usize,
+    ) -> Option<Victim> {
+        let least = self.engine.geometry.segment_words() / part;
+        let counters = &self.stripe.counters;
+        let headers = (self.state.pool_len(Pool::Admission) + self.state.pool_len(Pool::Main))
+            * SEGMENT_HEADER_WORDS;
+        let dead = counters.used_words().saturating_sub(counters.live_words() + headers);
+        // Asked before every account is looked at.
+        if dead + counters.expiring_words() < least {
+            return None;
+        }
+        let (pool, index, gain) = pools
+            .iter()
+            .flat_map(|pool| (0..self.state.sealed[*pool as usize].len()).map(|i| (*pool, i)))
+            .map(|(pool, i)| (pool, i, self.gain(self.state.sealed[pool as usize][i], moment)))
+            .max_by_key(|(_, _, gain)| *gain)?;
+        (gain >= least).then(|| self.take_victim(pool, index, Keep::Live))
     }
 
     /// Takes a sealed segment out of the list in which a record has expired.
     fn choose_expired(&mut self, moment: &Moment<'_>) -> Option<Victim> {
-        let index = (0..self.state.sealed.len()).find(|index| {
-            let account = self.engine.segments.account(self.state.sealed[*index]);
-            account.may_expire() && account.expired_words(moment.now_ms(), Expired::Some) > 0
-        })?;
-        Some(self.take_victim(index))
+        for pool in Pool::ALL {
+            let index = self.state.sealed[pool as usize].iter().position(|segment| {
+                let account = self.engine.segments.account(*segment);
+                account.may_expire() && account.expired_words(moment.now_ms(), Expired::Some) > 0
+            });
+            if let Some(index) = index {
+                return Some(self.take_victim(pool, index, Keep::Live));
+            }
+        }
+        None
     }
 
-    fn take_victim(&mut self, index: usize) -> Victim {
-        let segment = self.state.sealed.swap_remove(index);
+    pub(crate) fn take_victim(&mut self, pool: Pool, index: usize, keep: Keep) -> Victim {
+        let segment = self.state.sealed[pool as usize].remove(index);
+        let segment = segment.expect("the caller has seen the index in the list");
         let first = segment << self.engine.geometry.segment_shift;
-        Victim { segment, next: first + SEGMENT_HEADER_WORDS }
+        Victim { segment, next: first + SEGMENT_HEADER_WORDS, copied: 0, pool, keep }
     }
 
     /// Words that reclaim of a segment would give back.
@@ -333,7 +440,8 @@ impl Writer<'_> {
     /// Words that reclaim of all segments would give back that are worth it.
     fn worth(&self, moment: &Moment<'_>, part: usize) -> usize {
         let least = self.engine.geometry.segment_words() / part;
-        let gains = self.state.sealed.iter().map(|segment| self.gain(*segment, moment));
+        let sealed = self.state.sealed.iter().flatten();
+        let gains = sealed.map(|segment| self.gain(*segment, moment));
         gains.filter(|gain| *gain >= least).sum()
     }
 
@@ -344,7 +452,8 @@ impl Writer<'_> {
             self.stripe.counters.set_expiring_words(0);
             return 0;
         }
-        let sealed = self.state.sealed.iter().map(|segment| segments.account(*segment));
+        let sealed = self.state.sealed.iter().flatten();
+        let sealed = sealed.map(|segment| segments.account(*segment));
         sealed.map(|account| account.expired_words(moment.now_ms(), Expired::All)).sum()
     }
 }

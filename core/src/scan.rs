@@ -183,7 +183,8 @@ impl Engine {
     /// read. The same validation as in `Engine::look`, but for the version: an overwrite in place keeps the key.
     fn copy_key_of(&self, word: usize, slot: Slot, out: &mut Vec<u8>) -> bool {
         let generation = self.segments.generation();
-        if self.index.pages.view().word(word).load(Ordering::Acquire) != slot.0 {
+        let now = Slot(self.index.pages.view().word(word).load(Ordering::Acquire));
+        if !now.names_same(slot) {
             return false;
         }
         let record = Record::at(self.log.view(), slot.address());

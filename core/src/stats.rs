@@ -15,7 +15,7 @@ pub struct Stats {
     pub live_bytes: u64,
     /// Bytes of leased segments that hold dead records, shrunk values' remains and tails.
     pub dead_bytes: u64,
-    /// Committed bytes of the index: pages, their versions and directories.
+    /// Committed bytes of the index: pages, their versions, directories, and a cache's memory of what it evicted.
     pub index_bytes: u64,
     /// Size of one segment.
     pub segment_bytes: u64,
@@ -37,4 +37,8 @@ pub struct Stats {
     pub bytes_moved: u64,
     /// Entries whose expiry reclaim or a write has noticed since the store was opened.
     pub expired: u64,
+    /// Entries that were evicted to make room since the cache was opened.
+    pub evicted: u64,
+    /// Bytes of the log that they occupied, headers included.
+    pub bytes_evicted: u64,
 }

@@ -2,8 +2,11 @@
 //! here, under that lock; no operation holds two.
 
 use crate::clock::Moment;
+use std::collections::VecDeque;
+
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::ghost::Ghosts;
 use crate::hash::{Hash, MAX_STRIPES};
 use crate::index::{Directory, Helpers, Place, Slot};
 use crate::log::record::{Header, Record};
@@ -34,6 +37,8 @@ pub(crate) struct Counters {
     records_moved: AtomicU64,
     words_moved: AtomicU64,
     expired: AtomicU64,
+    evicted: AtomicU64,
+    words_evicted: AtomicU64,
 }
 
 /// What the lock guards.
@@ -42,12 +47,28 @@ pub(crate) struct StripeState {
     number: usize,
     /// Counts the writes of this stripe; the next version is made of it.
     writes: u64,
-    /// Segments that records are appended to, by purpose: fresh ones, survivors of reclaim.
+    /// Segments that records are appended to, by pool.
     open: [Option<Open>; 2],
-    /// Full segments, in the order in which they were filled.
-    pub(crate) sealed: Vec<usize>,
+    /// Full segments, by pool, in the order in which they were filled.
+    pub(crate) sealed: [VecDeque<usize>; 2],
     /// The sealed segment that is being reclaimed.
     pub(crate) victim: Option<Victim>,
+    /// What was evicted last; a cache makes it at its first eviction.
+    pub(crate) ghosts: Option<Ghosts>,
+    /// Whether a cache has not yet had to evict, so that every entry is let in.
+    pub(crate) filling: bool,
+}
+
+/// The two kinds of segments of a stripe. In a store that does not evict, admission holds fresh records and main
+/// the survivors of reclaim. In a cache new entries go to admission, and those that prove themselves to main.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pool {
+    Admission,
+    Main,
+}
+
+impl Pool {
+    pub(crate) const ALL: [Pool; 2] = [Pool::Admission, Pool::Main];
 }
 
 /// A segment with room at its end.
@@ -65,6 +86,22 @@ pub(crate) struct Victim {
     pub(crate) segment: usize,
     /// Word of the log at which the walk goes on.
     pub(crate) next: usize,
+    /// Words that were copied so far.
+    pub(crate) copied: usize,
+    /// Where it was taken from.
+    pub(crate) pool: Pool,
+    pub(crate) keep: Keep,
+}
+
+/// Which live records of a victim are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// All: the victim is compacted.
+    Live,
+    /// Those that were read since they came or were last spared.
+    Read,
+    /// None: room is needed at once.
+    Nothing,
 }
 
 /// The budget has no room now; reclaim may make some. Nothing was changed.
@@ -75,6 +112,7 @@ pub(crate) struct NeedRoom;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Located<'a> {
     pub(crate) place: Place,
+    pub(crate) slot: Slot,
     pub(crate) record: Record<'a>,
 }
 
@@ -97,8 +135,10 @@ impl Stripe {
                 number,
                 writes: 0,
                 open: [None; 2],
-                sealed: Vec::new(),
+                sealed: Default::default(),
                 victim: None,
+                ghosts: None,
+                filling: true,
             }),
         }
     }
@@ -109,7 +149,12 @@ impl StripeState {
     pub(crate) fn segments(&self) -> impl Iterator<Item = usize> {
         let open = self.open.iter().flatten().map(|open| open.segment);
         let victim = self.victim.iter().map(|victim| victim.segment);
-        open.chain(victim).chain(self.sealed.iter().copied())
+        open.chain(victim).chain(self.sealed.iter().flatten().copied())
+    }
+
+    /// Number of the segments of a pool, the open one included.
+    pub(crate) fn pool_len(&self, pool: Pool) -> usize {
+        self.sealed[pool as usize].len() + usize::from(self.open[pool as usize].is_some())
     }
 }
 
@@ -117,8 +162,7 @@ impl Engine {
     /// Locks the stripe of a key. What the operation will look at first is asked for meanwhile.
     #[inline]
     pub(crate) fn lock(&self, hash: Hash, moment: &Moment<'_>) -> Result<Writer<'_>> {
-        let directory = &self.stripe(hash).directory;
-        let page = directory.page(&self.index, directory.depth(), hash);
+        let page = self.stripe(hash).directory.home(&self.index, hash);
         self.index.prefetch_bucket(page, hash);
         self.index.prefetch_row(page);
         self.lock_stripe(self.hasher.stripe(hash), moment)
@@ -140,11 +184,11 @@ impl<'a> Writer<'a> {
     /// The entry of a key if it is the first with its tag in the home bucket, as nearly all are.
     #[inline]
     fn locate_at_home(&self, hash: Hash, key: &[u8]) -> Option<Located<'a>> {
-        let (directory, engine) = (&self.stripe.directory, self.engine);
-        let head = directory.page(&engine.index, directory.depth(), hash);
+        let engine = self.engine;
+        let head = self.stripe.directory.home(&engine.index, hash);
         let (word, slot) = engine.index.first_in_bucket(head, hash)?;
         let record = Record::at(engine.log.view(), slot.address());
-        record.key_is(key).then(|| Located { place: Place::of_entry(head, word), record })
+        record.key_is(key).then(|| Located { place: Place::of_entry(head, word), slot, record })
     }
 
     /// The entry of a key, expired or not.
@@ -163,13 +207,12 @@ impl<'a> Writer<'a> {
         mut is: impl FnMut(&Record<'a>) -> bool,
     ) -> Option<Located<'a>> {
         use std::ops::ControlFlow::{Break, Continue};
-        let (directory, index) = (&self.stripe.directory, &self.engine.index);
-        let head = directory.page(index, directory.depth(), hash);
         let engine = self.engine;
-        index.probe(head, hash, |word, slot| {
+        let head = self.stripe.directory.home(&engine.index, hash);
+        engine.index.probe(head, hash, |word, slot| {
             let record = Record::at(engine.log.view(), slot.address());
             let place = Place::of_entry(head, word);
-            if is(&record) { Break(Located { place, record }) } else { Continue(()) }
+            if is(&record) { Break(Located { place, slot, record }) } else { Continue(()) }
         })
     }
 
@@ -186,6 +229,9 @@ impl<'a> Writer<'a> {
         if let Some(found) = &found
             && let Some(version) = self.overwrite(found, &entry, moment)
         {
+            if self.engine.evicts {
+                self.engine.index.count_read(found.place.word, found.slot);
+            }
             return Ok(version);
         }
         let expires = entry.expiry != 0;
@@ -198,11 +244,24 @@ impl<'a> Writer<'a> {
             Some(found) => found.place,
             None => self.prepare(hash).ok_or(NeedRoom)?,
         };
-        let start = self.reserve(header.extent(), Purpose::Fresh).ok_or(NeedRoom)?;
+        let pool = match &found {
+            Some(found) => self.account(&found.record).pool(),
+            None => self.pool_for(hash),
+        };
+        let start = self.reserve(header.extent(), pool, Purpose::Fresh).ok_or(NeedRoom)?;
         let version = self.next_version();
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(version.get(), entry.expiry, entry.key, entry.value);
-        self.publish(found, place, hash, record, moment);
+        let frequency = found.map_or(0, |found| match self.engine.evicts {
+            true => (found.slot.frequency() + 1).min(Slot::FREQUENCY_MAX),
+            false => 0,
+        });
+        if found.is_none()
+            && let Some(ghosts) = &mut self.state.ghosts
+        {
+            ghosts.remove(hash);
+        }
+        self.publish(found, place, hash, record, frequency, moment);
         Ok(version)
     }
 
@@ -219,10 +278,11 @@ impl<'a> Writer<'a> {
             self.note_expiry(&found.record, moment);
         } else if expiry != 0 {
             let header = found.record.compact_header(true);
-            let start = self.reserve(header.extent(), Purpose::Fresh).ok_or(NeedRoom)?;
+            let pool = self.account(&found.record).pool();
+            let start = self.reserve(header.extent(), pool, Purpose::Fresh).ok_or(NeedRoom)?;
             let copy = found.record.copy_to(self.engine.log.view(), start, header);
             copy.set_expiry(expiry);
-            self.publish(Some(found), found.place, hash, copy, moment);
+            self.publish(Some(found), found.place, hash, copy, found.slot.frequency(), moment);
         }
         Ok(())
     }
@@ -248,17 +308,25 @@ impl<'a> Writer<'a> {
         add(&self.stripe.counters.expired, 1);
     }
 
-    /// Moves a live record to the survivors.
+    /// Counts an entry that is about to be removed as evicted.
+    pub(crate) fn count_eviction(&self, found: &Located<'a>) {
+        add(&self.stripe.counters.evicted, 1);
+        add(&self.stripe.counters.words_evicted, found.record.header.words() as u64);
+    }
+
+    /// Moves a live record to the survivors, in the main pool.
     pub(crate) fn relocate(
         &mut self,
         found: Located<'a>,
         hash: Hash,
+        frequency: u64,
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
         let header = found.record.compact_header(found.record.expiry() != 0);
-        let start = self.reserve(header.extent(), Purpose::Survivors).ok_or(NeedRoom)?;
+        let start =
+            self.reserve(header.extent(), Pool::Main, Purpose::Survivors).ok_or(NeedRoom)?;
         let copy = found.record.copy_to(self.engine.log.view(), start, header);
-        self.publish(Some(found), found.place, hash, copy, moment);
+        self.publish(Some(found), found.place, hash, copy, frequency, moment);
         add(&self.stripe.counters.records_moved, 1);
         add(&self.stripe.counters.words_moved, header.extent() as u64);
         Ok(())
@@ -285,8 +353,9 @@ impl<'a> Writer<'a> {
         self.stripe.directory.clear(&engine.index, &engine.space);
         let segments: Vec<usize> = self.state.segments().collect();
         self.state.open = [None; 2];
-        self.state.sealed.clear();
+        self.state.sealed.iter_mut().for_each(VecDeque::clear);
         self.state.victim = None;
+        self.state.filling = true;
         for segment in segments {
             let account = engine.segments.account(segment);
             account.sub_live(account.live_words());
@@ -340,9 +409,10 @@ impl<'a> Writer<'a> {
         place: Place,
         hash: Hash,
         record: Record<'a>,
+        frequency: u64,
         moment: &Moment<'_>,
     ) {
-        let slot = Slot::new(hash.tag(), record.start);
+        let slot = Slot::new(hash.tag(), record.start).with_frequency(frequency);
         match old {
             Some(old) => {
                 self.sub_live(&old.record);
@@ -359,14 +429,14 @@ impl<'a> Writer<'a> {
 
     /// Words at the end of an open segment, for a record that is written before the lock is released.
     #[inline]
-    fn reserve(&mut self, words: usize, purpose: Purpose) -> Option<usize> {
-        if self.state.open[purpose as usize].is_none_or(|open| open.next + words > open.end) {
-            if let Some(full) = self.state.open[purpose as usize].take() {
-                self.state.sealed.push(full.segment);
+    fn reserve(&mut self, words: usize, pool: Pool, purpose: Purpose) -> Option<usize> {
+        if self.state.open[pool as usize].is_none_or(|open| open.next + words > open.end) {
+            if let Some(full) = self.state.open[pool as usize].take() {
+                self.state.sealed[pool as usize].push_back(full.segment);
             }
-            self.state.open[purpose as usize] = Some(self.lease(purpose)?);
+            self.state.open[pool as usize] = Some(self.lease(pool, purpose)?);
         }
-        let open = self.state.open[purpose as usize].as_mut()?;
+        let open = self.state.open[pool as usize].as_mut()?;
         let start = open.next;
         open.next += words;
         // The lines of the next small record, so that they are here when it is written: stores to memory that is not in
@@ -381,9 +451,9 @@ impl<'a> Writer<'a> {
         Some(start)
     }
 
-    fn lease(&self, purpose: Purpose) -> Option<Open> {
+    fn lease(&self, pool: Pool, purpose: Purpose) -> Option<Open> {
         let engine = self.engine;
-        if purpose == Purpose::Fresh && engine.over_limit(0) {
+        if purpose == Purpose::Fresh && !engine.evicts && engine.over_limit(0) {
             return None;
         }
         let (segment, lease) =
@@ -394,7 +464,7 @@ impl<'a> Writer<'a> {
         let first = segment << engine.geometry.segment_shift;
         engine.log.view().store(first, lease);
         engine.log.view().store(first + 1, self.state.number as u64);
-        engine.segments.account(segment).open();
+        engine.segments.account(segment).open(pool);
         add(&self.stripe.counters.used_words, SEGMENT_HEADER_WORDS as u64);
         let end = first + engine.geometry.segment_words();
         Some(Open { segment, next: first + SEGMENT_HEADER_WORDS, end })
@@ -558,6 +628,14 @@ impl Counters {
 
     pub(crate) fn expired(&self) -> u64 {
         self.expired.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn words_evicted(&self) -> u64 {
+        self.words_evicted.load(Ordering::Relaxed)
     }
 }
 

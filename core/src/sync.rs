@@ -112,6 +112,18 @@ mod modelled {
                     self.0.fetch_add(value, order)
                 }
 
+                #[allow(dead_code, reason = "not every width is compared")]
+                pub(crate) fn compare_exchange(
+                    &self,
+                    current: $number,
+                    new: $number,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$number, $number> {
+                    take_turn();
+                    self.0.compare_exchange(current, new, success, failure)
+                }
+
                 #[allow(dead_code, reason = "not every width is counted with")]
                 pub(crate) fn fetch_sub(&self, value: $number, order: Ordering) -> $number {
                     take_turn();

@@ -4,7 +4,7 @@
 //! low `t` bits are its own. A directory never moves: it has room for its greatest depth from the start, and doubling
 //! writes only the upper half, which no reader of the old depth looks at.
 //!
-//! Everything here but [`Directory::page`] runs under the stripe's lock.
+//! Everything here but [`Directory::home`] and [`Directory::page`] runs under the stripe's lock.
 
 use super::page::{FULL, Place};
 use super::{Index, PAGE_WORDS, Slot};
@@ -63,6 +63,12 @@ impl Directory {
         self.depth.load(Ordering::Acquire) as u32
     }
 
+    /// The page that holds a key.
+    #[inline]
+    pub(crate) fn home(&self, index: &Index, hash: Hash) -> usize {
+        self.page(index, self.depth(), hash)
+    }
+
     /// The page that holds a key, at a depth that was read before.
     #[inline]
     pub(crate) fn page(&self, index: &Index, depth: u32, hash: Hash) -> usize {
@@ -93,7 +99,7 @@ impl Directory {
     /// A free slot for a key that is not in the index, or `None` if its page is full.
     #[inline]
     pub(crate) fn free_place(&self, index: &Index, hash: Hash) -> Option<Place> {
-        index.free_place(self.page(index, self.depth(), hash), hash)
+        index.free_place(self.home(index, hash), hash)
     }
 
     /// A free slot for a key that is not in the index, or `None` if that takes a page which the budget does not have.
@@ -113,7 +119,7 @@ impl Directory {
             if let Some(place) = self.free_place(index, hash) {
                 return Some(place);
             }
-            let page = self.page(index, self.depth(), hash);
+            let page = self.home(index, hash);
             if self.split(index, page, hash, helpers) {
                 continue;
             }
@@ -165,7 +171,7 @@ impl Directory {
 
     /// Merges the page of a removed key with its buddy when both are half empty.
     pub(crate) fn merge(&self, index: &Index, hash: Hash, helpers: &mut Helpers<'_>) {
-        let entries = index.info(self.page(index, self.depth(), hash)).entries();
+        let entries = index.info(self.home(index, hash)).entries();
         // Looked at now and then, so that deleting everything costs one look in eight.
         if entries <= MERGED / 2 && entries.is_multiple_of(PAGE_WORDS.div_ceil(64)) {
             self.merge_with_buddy(index, hash.directory(self.depth()), MERGED, helpers);
@@ -241,7 +247,7 @@ impl Directory {
             return false;
         }
         let more = Self::committed(depth + 1) - Self::committed(depth);
-        if more > 0 && !helpers.space.commit_directory(more, helpers.log) {
+        if more > 0 && !helpers.space.commit_table(more, helpers.log) {
             return false;
         }
         let half = 1 << depth;
@@ -377,7 +383,7 @@ mod tests {
         });
         let keys = 0..=first_split.unwrap();
         let stays = keys.clone().find(|key| hash_of(*key).directory(1) == 1).unwrap();
-        let page_of = |key| directory.page(&engine.index, directory.depth(), hash_of(key));
+        let page_of = |key| directory.home(&engine.index, hash_of(key));
 
         let page = page_of(stays);
         keys.filter(|key| *key != stays).for_each(|key| remove(&engine, key));

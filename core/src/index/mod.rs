@@ -31,18 +31,38 @@ pub(crate) const PAGE_TABLE_WORDS: usize = 8;
 
 const TAG_SHIFT: u32 = 48;
 const USED_SHIFT: u32 = 47;
+const FREQUENCY_SHIFT: u32 = ADDRESS_BITS;
 const ADDRESS_BITS: u32 = 45;
 
-/// A word of the index: `tag:16 | 1 | 0:2 | address:45`, or 0 if it is empty. The address counts words of the log.
+/// A word of the index: `tag:16 | 1 | frequency:2 | address:45`, or 0 if it is empty. The address counts words of the
+/// log; the frequency, which only a cache uses, how often the entry was read since it came or was last spared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u64);
 
 impl Slot {
     pub(crate) const EMPTY: Slot = Slot(0);
 
+    /// Highest frequency: a slot that has it is not written to by reads any more.
+    pub(crate) const FREQUENCY_MAX: u64 = 3;
+
     pub(crate) fn new(tag: u64, address: usize) -> Slot {
         debug_assert!(address != 0 && (address as u64) < 1 << ADDRESS_BITS);
         Slot(tag << TAG_SHIFT | 1 << USED_SHIFT | address as u64)
+    }
+
+    pub(crate) fn frequency(self) -> u64 {
+        self.0 >> FREQUENCY_SHIFT & Self::FREQUENCY_MAX
+    }
+
+    /// The same slot with another frequency.
+    pub(crate) fn with_frequency(self, frequency: u64) -> Slot {
+        debug_assert!(frequency <= Self::FREQUENCY_MAX);
+        Slot(self.0 & !(Self::FREQUENCY_MAX << FREQUENCY_SHIFT) | frequency << FREQUENCY_SHIFT)
+    }
+
+    /// Whether both name the same record.
+    pub(crate) fn names_same(self, other: Slot) -> bool {
+        self.with_frequency(0) == other.with_frequency(0)
     }
 
     pub(crate) fn tag(self) -> u64 {
@@ -102,6 +122,25 @@ impl Index {
     #[inline]
     pub(crate) fn publish(&self, word: usize, slot: Slot) {
         self.pages.view().word(word).store(slot.0, Ordering::Release);
+    }
+
+    /// Counts a read of the entry whose slot was loaded from here, unless its frequency is as high as it gets: the slots of
+    /// hot entries stay unwritten, in every core's cache. One try: a lost count is only a lost count, and an addition that
+    /// cannot fail would make a slot out of one that was emptied meanwhile.
+    #[inline]
+    pub(crate) fn count_read(&self, word: usize, slot: Slot) {
+        let frequency = slot.frequency();
+        if frequency < Slot::FREQUENCY_MAX {
+            let counted = slot.with_frequency(frequency + 1);
+            // Relaxed: it publishes nothing new. As a read-modify-write it stays in the release sequence of the store that
+            // published the slot, so that whoever loads it sees the record.
+            let _ = self.pages.view().word(word).compare_exchange(
+                slot.0,
+                counted.0,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
     }
 
     /// The first slot with the hash's tag in its home bucket, with its word.

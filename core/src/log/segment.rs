@@ -2,6 +2,7 @@
 
 use crate::geometry::Geometry;
 use crate::region::WORD;
+use crate::stripe::Pool;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, Padded, full_fence};
 
 /// Words at the start of a segment that describe it: lease number, stripe; the rest is for files. No record has
@@ -36,6 +37,8 @@ pub(crate) struct Account {
     live_words: AtomicU32,
     /// Words from the start that hold the header and records; 0 while the segment is free.
     used_words: AtomicU32,
+    /// The pool of the lease.
+    pool: AtomicU32,
     expiry: [ExpiryClass; EXPIRY_CLASSES],
 }
 
@@ -63,6 +66,7 @@ impl Segments {
         let account = |_| Account {
             live_words: AtomicU32::new(0),
             used_words: AtomicU32::new(0),
+            pool: AtomicU32::new(0),
             expiry: std::array::from_fn(|_| ExpiryClass {
                 words: AtomicU32::new(0),
                 first_s: AtomicU32::new(0),
@@ -133,7 +137,8 @@ impl Segments {
 
 impl Account {
     /// A lease begins: the header is all there is.
-    pub(crate) fn open(&self) {
+    pub(crate) fn open(&self, pool: Pool) {
+        set(&self.pool, pool as usize);
         set(&self.live_words, 0);
         set(&self.used_words, SEGMENT_HEADER_WORDS);
         for class in &self.expiry {
@@ -147,6 +152,10 @@ impl Account {
     pub(crate) fn close(&self) {
         set(&self.live_words, 0);
         set(&self.used_words, 0);
+    }
+
+    pub(crate) fn pool(&self) -> Pool {
+        Pool::ALL[self.pool.load(Ordering::Relaxed) as usize]
     }
 
     pub(crate) fn live_words(&self) -> usize {

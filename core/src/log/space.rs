@@ -55,7 +55,8 @@ struct SpaceState {
     next_page: usize,
     /// ... and from this one on nothing was ever committed.
     committed_pages: usize,
-    directory_bytes: usize,
+    /// Bytes of directories and ghosts.
+    table_bytes: usize,
     next_lease: u64,
 }
 
@@ -88,7 +89,7 @@ impl Space {
                 decommitted_pages: Vec::new(),
                 next_page: 0,
                 committed_pages: 0,
-                directory_bytes: 0,
+                table_bytes: 0,
                 next_lease: 1,
             }),
             available: AtomicU64::new(0),
@@ -172,15 +173,23 @@ impl Space {
         self.lock().free_pages.push(page);
     }
 
-    /// Commits `bytes` of a directory that grows; whether there was room.
-    pub(crate) fn commit_directory(&self, bytes: usize, log: &Region) -> bool {
+    /// Commits `bytes` of a directory that grows, or of ghosts; whether there was room.
+    pub(crate) fn commit_table(&self, bytes: usize, log: &Region) -> bool {
         let mut state = self.lock();
         let done = state.commit(bytes, &self.geometry, log);
         if done {
-            state.directory_bytes += bytes;
+            state.table_bytes += bytes;
         }
         self.publish(&state);
         done
+    }
+
+    /// Takes back what ghosts held.
+    pub(crate) fn give_back_table(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.table_bytes -= bytes;
+        state.committed -= bytes;
+        self.publish(&state);
     }
 
     /// Bytes that live records may take at most. The rest is for the index as it stands, open segments, the reserve,
@@ -203,7 +212,7 @@ impl Space {
         Spending {
             committed: state.committed,
             index_in_use: pages * PAGE_BYTES,
-            index: state.committed_pages * PAGE_BYTES + state.directory_bytes
+            index: state.committed_pages * PAGE_BYTES + state.table_bytes
                 - state.decommitted_pages.len() * SLOTS_BYTES,
             leased: state.leased,
             free: state.free.len(),
