@@ -83,7 +83,7 @@ pub(crate) const ALL: [Profile; 3] = [
         }),
         form: Some(Form {
             longest_trace: 20_000,
-            cached_keys: 20_000,
+            cached_keys: 200_000,
             growth_entries: 5_000,
             room_bytes: 4 << 20,
             memory_entries: [4_000, 5_000, 6_300, 8_000],

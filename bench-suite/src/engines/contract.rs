@@ -17,6 +17,8 @@ pub(crate) struct Config {
     pub(crate) budget_bytes: u64,
     /// Entries the engine may hold, where it counts these instead.
     pub(crate) capacity: usize,
+    /// Whether it makes room for more by dropping entries, where it can be told so: a cache, and no store.
+    pub(crate) evicts: bool,
     /// Threads that will each hold a session.
     pub(crate) threads: usize,
 }
@@ -108,6 +110,9 @@ pub(crate) trait Engine: Sync + Sized {
     /// Whether a measuring process may end with the store as it is: the system takes memory back in milliseconds, where
     /// the store's destructor would visit millions of boxes. Not for one that has files or processes to remove.
     const ENDS_WITH_PROCESS: bool = false;
+
+    /// Whether its room is a number of bytes, and not of entries.
+    const COUNTS_BYTES: bool = false;
 
     /// Fails with a line that says how to install what is missing.
     fn available() -> Result<()> {

@@ -22,6 +22,9 @@ mod scc;
 mod sqlite;
 pub(crate) mod words;
 
+#[cfg(test)]
+pub(crate) use nyala::Nyala;
+
 use std::sync::Arc;
 
 use crate::fault::Result;
@@ -167,7 +170,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Listed> {
 
 /// The budget of an introduction: small, and enough for the conformance check.
 fn small(threads: usize) -> Config {
-    Config { budget_bytes: 64 << 20, capacity: 1 << 16, threads }
+    Config { budget_bytes: 64 << 20, capacity: 1 << 16, evicts: false, threads }
 }
 
 fn store<E: Engine>() -> Result<Vec<Info>> {
@@ -175,6 +178,9 @@ fn store<E: Engine>() -> Result<Vec<Info>> {
     // Once as it is measured on one thread and once as on two: SQLite, for one, opens another database then.
     let info = E::open(&small(1)).and_then(|engine| check(&engine, 0).map(|()| engine.info()))?;
     check(&E::open(&small(2))?, 0)?;
+    if E::COUNTS_BYTES {
+        check(&E::open(&Config { evicts: true, ..small(1) })?, 0)?;
+    }
     Ok(vec![info])
 }
 

@@ -1,8 +1,8 @@
 //! A cache at work: reads of Zipf-distributed keys, each miss followed by a set, with room for a tenth of the keys.
 
-use super::Notebook;
-use crate::engines::contract::{Config, Engine, Key, Session};
-use crate::fault::Result;
+use super::{Notebook, room};
+use crate::engines::contract::{Engine, Key, Session};
+use crate::fault::{Fault, Result};
 use crate::measure::closed_loop::{self, Pace};
 use crate::measure::threads;
 use crate::measure::unit::Unit;
@@ -24,7 +24,10 @@ pub(super) fn measure<E: Engine>(
     let streams: Vec<Vec<Key>> = (0..unit.threads).map(|thread| draw(unit, keys, thread)).collect();
     let values = Values::new(unit.seed);
     let capacity = keys.div_ceil(KEYS_A_PLACE) as usize;
-    let engine = E::open(&Config { budget_bytes: 0, capacity, threads: unit.threads })?;
+    let room = room::of_usual_lengths::<E>(capacity, unit.threads)?
+        .ok_or_else(|| Fault::new(format!("no budget holds {capacity} entries")))?;
+    let engine = E::open(&room.config)?;
+    let value = values.window(0, room.value_len);
     let run = |pace: Pace, wrap: bool| {
         threads::run(&engine, unit.threads, |thread, session, tally| {
             let keys = streams[thread].as_slice();
@@ -37,7 +40,7 @@ pub(super) fn measure<E: Engine>(
                     }
                     at = 0;
                 }
-                session.read_through(&keys[at..=at], values.at(0), &mut out, tally)?;
+                session.read_through(&keys[at..=at], value, &mut out, tally)?;
                 at += 1;
                 Ok(1)
             })
@@ -54,6 +57,7 @@ pub(super) fn measure<E: Engine>(
         hits: outcome.tally.hits,
         misses: outcome.tally.misses,
         held: engine.counts().entries,
+        budget: room.budget,
         speed: Speed { ops: outcome.ops, seconds: outcome.elapsed.as_secs_f64() },
     }))
 }

@@ -1,10 +1,11 @@
 //! Hit ratios on traces, every entry counted as one: capacity is a number of entries. One thread, so that a policy is judged and not
-//! its races.
+//! its races. A cache that cannot be made to hold so few entries leaves the row out.
 
 use std::path::Path;
 
 use super::Notebook;
-use crate::engines::contract::{Config, Engine, Session};
+use super::room::{self, Room};
+use crate::engines::contract::{Engine, KEY_LEN, Session};
 use crate::fault::{Context, Fault, Result};
 use crate::measure::unit::Unit;
 use crate::record::trial::{Finding, HitRatio};
@@ -38,8 +39,11 @@ pub(super) fn measure<E: Engine>(
     for named in read(traces, longest, unit.seed)? {
         let distinct = trace::distinct(&named.requests);
         for capacity in capacities(distinct) {
-            let engine = E::open(&Config { budget_bytes: 0, capacity, threads: 1 })?;
-            let hits = replay(&engine, &named.requests, unit.seed)?;
+            let Some(room) = room::of_any_lengths::<E>(capacity)? else {
+                continue;
+            };
+            let engine = E::open(&room.config)?;
+            let hits = replay(&engine, &room, &named.requests, unit.seed)?;
             engine.settle()?;
             notebook.write(Finding::HitRatio(HitRatio {
                 trace: named.name.clone(),
@@ -48,6 +52,7 @@ pub(super) fn measure<E: Engine>(
                 capacity: capacity as u64,
                 hits,
                 held: engine.counts().entries,
+                budget: room.budget,
             }))?;
         }
     }
@@ -92,19 +97,20 @@ fn capacities(distinct: usize) -> Vec<usize> {
 }
 
 /// Reads every requested key and stores it when it was missing; how often it was there.
-fn replay<E: Engine>(engine: &E, requests: &[u32], seed: u64) -> Result<u64> {
+fn replay<E: Engine>(engine: &E, room: &Room, requests: &[u32], seed: u64) -> Result<u64> {
     let keys = KeySpace::named(Space::Trace { pass: 0 }, seed);
     let values = Values::new(seed);
     let mut session = engine.session()?;
     let mut out = Vec::new();
     let mut hits = 0;
+    let mut key = vec![0; room.key_len];
     for group in requests.chunks(SETTLED_EVERY) {
         for entry in group {
-            let key = keys.key(*entry);
+            key[..KEY_LEN].copy_from_slice(&keys.key(*entry));
             if session.get(&key, &mut out)? {
                 hits += 1;
             } else {
-                session.set(&key, values.at(*entry))?;
+                session.set(&key, values.window(*entry, room.value_len))?;
             }
         }
         engine.settle()?;

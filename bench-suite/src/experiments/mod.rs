@@ -6,6 +6,7 @@ mod growth;
 mod hit_ratio;
 mod hot_key;
 mod overwrite;
+mod room;
 mod slope;
 
 use std::path::PathBuf;
@@ -64,8 +65,8 @@ impl Experiment {
     /// Names of the engines that take part.
     pub(crate) fn engines(self) -> &'static [&'static str] {
         match self {
-            Experiment::HitRatio => &["quick_cache", "moka", "lru", "s3fifo"],
-            Experiment::Eviction => &["quick_cache", "moka", "lru"],
+            Experiment::HitRatio => &["nyala", "quick_cache", "moka", "lru", "s3fifo"],
+            Experiment::Eviction => &["nyala", "quick_cache", "moka", "lru"],
             Experiment::Growth => &["nyala", "hashbrown", "dashmap", "papaya", "moka"],
             Experiment::Overwrite => &["nyala", "hashbrown", "dashmap", "papaya", "scc"],
             Experiment::HotKey | Experiment::Memory => {

@@ -44,8 +44,12 @@ pub(super) fn measure<E: Engine>(
     let Condition { room_bytes, fill_percent, sizes } = condition;
     let share = u64::from(fill_percent);
     let expected = room_bytes * share / 100 / entry_bytes(sizes) as u64;
-    let engine =
-        E::open(&Config { budget_bytes: room_bytes, capacity: 2 * expected as usize, threads: 1 })?;
+    let engine = E::open(&Config {
+        budget_bytes: room_bytes,
+        capacity: 2 * expected as usize,
+        evicts: false,
+        threads: 1,
+    })?;
     let values = Values::new(unit.seed);
     let keys = entry_keys(unit.seed);
     let entries = fill(&engine, condition, expected as u32, keys, &values, unit.seed)?;

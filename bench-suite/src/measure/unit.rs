@@ -58,6 +58,7 @@ impl Unit {
         Config {
             budget_bytes: (2 * live_bytes).max(16 << 20),
             capacity: 2 * entries,
+            evicts: false,
             threads: self.threads,
         }
     }

@@ -41,8 +41,18 @@ impl Speed {
     }
 }
 
+/// What a cache that counts bytes was given instead of a number of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Budget {
+    pub(crate) max_bytes: u64,
+    pub(crate) key_bytes: u64,
+    pub(crate) value_bytes: u64,
+    /// Entries that it held when it was full of distinct keys, on average.
+    pub(crate) entries: f64,
+}
+
 /// A trace replayed through a cache that holds `capacity` entries.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct HitRatio {
     pub(crate) trace: String,
     pub(crate) requests: u64,
@@ -51,6 +61,8 @@ pub(crate) struct HitRatio {
     pub(crate) hits: u64,
     /// Entries that the cache held at the end, by its own count.
     pub(crate) held: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget: Option<Budget>,
 }
 
 impl HitRatio {
@@ -68,6 +80,8 @@ pub(crate) struct Eviction {
     pub(crate) hits: u64,
     pub(crate) misses: u64,
     pub(crate) held: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget: Option<Budget>,
     #[serde(flatten)]
     pub(crate) speed: Speed,
 }

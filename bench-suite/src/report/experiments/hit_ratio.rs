@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Exhibit, Findings, dash, engines};
 use crate::engines::contract::Info;
-use crate::record::trial::{Finding, HitRatio, Trial};
+use crate::record::trial::{Budget, Finding, HitRatio, Trial};
 use crate::report::losses::Loss;
 use crate::report::summary::{SUBJECT, Summary};
 
@@ -50,12 +50,9 @@ pub(super) fn findings(summary: &Summary<'_>) -> Findings {
     let trials: Vec<&Trial> = found.iter().map(|(trial, _)| *trial).collect();
     let engines = engines(summary, &trials);
     let mut rows: Vec<Row<'_>> = rows(&found);
-    if rows.iter().any(Row::counts)
-        && let Some(mean) = mean(&rows, &engines)
-    {
-        rows.push(mean);
-    }
-    Findings { exhibits: vec![exhibit(&rows, &engines)], losses: losses(&rows, &engines) }
+    rows.extend(mean(&rows, &engines));
+    let exhibits = [Some(exhibit(&rows, &engines)), budgets(&found)];
+    Findings { exhibits: exhibits.into_iter().flatten().collect(), losses: losses(&rows, &engines) }
 }
 
 fn rows<'a>(found: &[(&'a Trial, &'a HitRatio)]) -> Vec<Row<'a>> {
@@ -72,20 +69,20 @@ fn rows<'a>(found: &[(&'a Trial, &'a HitRatio)]) -> Vec<Row<'a>> {
     rows
 }
 
-/// The mean over the rows that count; it has no capacity of its own.
+/// The mean over the rows that count, for those who have all of them; it has no capacity of its own.
 fn mean<'a>(rows: &[Row<'a>], engines: &[&'a Info]) -> Option<Row<'a>> {
     let counting: Vec<&Row<'_>> = rows.iter().filter(|row| row.counts()).collect();
     let mut percent = BTreeMap::new();
     for info in engines {
         let name = info.name.as_str();
-        let values: Vec<f64> =
-            counting.iter().filter_map(|row| row.percent.get(name).copied()).collect();
-        if values.len() < counting.len() {
-            return None;
+        let values: Option<Vec<f64>> =
+            counting.iter().map(|row| row.percent.get(name).copied()).collect();
+        if let Some(values) = values.filter(|values| !values.is_empty()) {
+            percent.insert(name, values.iter().sum::<f64>() / values.len() as f64);
         }
-        percent.insert(name, values.iter().sum::<f64>() / values.len() as f64);
     }
-    Some(Row { trace: "mean of the rows that count", capacity: u64::MAX, percent })
+    let trace = "mean of the rows that count";
+    (!percent.is_empty()).then_some(Row { trace, capacity: u64::MAX, percent })
 }
 
 fn exhibit(rows: &[Row<'_>], engines: &[&Info]) -> Exhibit {
@@ -128,6 +125,33 @@ fn exhibit(rows: &[Row<'_>], engines: &[&Info]) -> Exhibit {
         rows: rows.into_iter().map(line).collect(),
         sums: sums.into_iter().map(line).collect(),
     }
+}
+
+/// What the cache that counts bytes was given, so that it holds as many entries as the others.
+fn budgets(found: &[(&Trial, &HitRatio)]) -> Option<Exhibit> {
+    let row = |(_, ratio): &(&Trial, &HitRatio)| {
+        let Budget { max_bytes, key_bytes, value_bytes, entries } = ratio.budget?;
+        let off = 100.0 * (entries / ratio.capacity as f64 - 1.0);
+        let cells = vec![
+            ratio.capacity.to_string(),
+            max_bytes.to_string(),
+            format!("{key_bytes} + {value_bytes}"),
+            format!("{entries:.1}"),
+            format!("{off:+.2} %"),
+        ];
+        Some((ratio.trace.clone(), cells))
+    };
+    let rows: Vec<_> = found.iter().filter_map(row).collect();
+    let headings = ["entries", "max_bytes", "key + value", "holds", "difference"];
+    (!rows.is_empty()).then(|| Exhibit {
+        title: "Hit ratio: what Nyala was given".to_owned(),
+        sentence: "Its budget counts bytes, so it was searched for, at a fixed size of record: the one at which Nyala, full of distinct keys, \
+                   holds as many entries as the others on average. A capacity below what 1 MiB, its least, holds has no row."
+            .to_owned(),
+        headings: headings.map(str::to_owned).into(),
+        rows,
+        sums: Vec::new(),
+    })
 }
 
 fn losses(rows: &[Row<'_>], engines: &[&Info]) -> Vec<Loss> {
