@@ -46,7 +46,7 @@ struct Stores {
 
 /// Experiments in seconds.
 const SHORT: Form = Form {
-    longest_trace: 150_000,
+    longest_trace: 80_000,
     cached_keys: 200_000,
     growth_entries: 200_000,
     room_bytes: 16 << 20,
@@ -82,7 +82,7 @@ pub(crate) const ALL: [Profile; 3] = [
             stream_len: 1 << 12,
         }),
         form: Some(Form {
-            longest_trace: 20_000,
+            longest_trace: 10_000,
             cached_keys: 200_000,
             growth_entries: 5_000,
             room_bytes: 4 << 20,
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn estimates_keep_the_promises() {
         for (name, limit) in [
-            ("tiny", 30.0),
+            ("tiny", 40.0),
             ("smoke", 180.0),
             ("quick", 390.0),
             ("cache-smoke", 40.0),

@@ -204,7 +204,7 @@ fn experiments_run_alone_and_on_traces_of_a_folder() {
     let trials = of_kind(&lines, "trial");
     let of = |experiment| trials.iter().filter(move |trial| trial["experiment"] == experiment);
     // A loop of 1,000 keys never hits in an LRU of fewer.
-    assert_eq!(of("hit-ratio").count(), 5);
+    assert_eq!(of("hit-ratio").count(), 15);
     assert!(of("hit-ratio").all(|trial| trial["trace"] == "round" && trial["hits"] == 0));
     assert_eq!(of("growth").filter(|trial| trial["entries"] == 2000).count(), 3);
     let table = String::from_utf8_lossy(&output.stdout);

@@ -166,9 +166,9 @@ impl Task {
             }
     }
 
-    /// Whether the first block says it all: counts and sizes hardly vary from run to run.
+    /// Whether the first block says it all: sizes hardly vary from run to run.
     pub(crate) fn once(&self) -> bool {
-        matches!(self, Task::HitRatio { .. } | Task::Memory { .. })
+        matches!(self, Task::Memory { .. })
     }
 
     /// In words, for the person who waits.
@@ -196,7 +196,7 @@ impl Task {
         let stream = unit.stream_len as f64 * unit.threads as f64;
         match self {
             Task::HitRatio { longest, .. } => {
-                REQUESTS.min(*longest as f64 * 12.0) * set_ns / 1e9 + 0.1
+                REQUESTS.min(*longest as f64 * 5.0) * set_ns / 1e9 + 0.1
             }
             Task::Eviction { .. } => stream * (60.0 + set_ns) / 1e9 + span,
             Task::Growth { entries } => f64::from(*entries) * (set_ns + 60.0) / 1e9,

@@ -26,8 +26,9 @@ const SHORTEST: usize = 100;
 const LONGEST: usize = 1000;
 /// Longest keys: a quarter of the segments that small budgets have.
 const LONGEST_KEY: usize = 2000;
-/// Records are tried so many eighths longer, one after the other: where a budget's segments double, what it holds jumps.
-const LONGER: std::ops::Range<usize> = 0..4;
+/// Records are tried at so many eighths of their length, one after the other: where a budget's segments double, what it holds
+/// jumps, and no budget fits.
+const EIGHTHS: [usize; 6] = [8, 9, 10, 11, 7, 6];
 /// Bytes that a record takes beyond key and value, about.
 const OVERHEAD: usize = 16;
 
@@ -47,20 +48,20 @@ type Lengths = (usize, usize);
 /// Lengths at which `capacity` entries are enough data for a budget to be found, unless they are too few.
 fn lengths(capacity: usize, eighths: usize) -> Lengths {
     let record = LEAST_DATA.div_ceil(capacity.max(1)).max(KEY_LEN + SHORTEST + OVERHEAD);
-    let record = record * (8 + eighths) / 8;
+    let record = record * eighths / 8;
     let value = (record - KEY_LEN - OVERHEAD).min(LONGEST);
     ((record - OVERHEAD - value).min(LONGEST_KEY), value)
 }
 
 /// Room for `capacity` entries of any lengths; `None` if there is none because the least budget holds more.
 pub(super) fn of_any_lengths<E: Engine>(capacity: usize) -> Result<Option<Room>> {
-    first(LONGER.map(|eighths| fit::<E>(capacity, 1, lengths(capacity, eighths))))
+    first(EIGHTHS.into_iter().map(|eighths| fit::<E>(capacity, 1, lengths(capacity, eighths))))
 }
 
-/// Room for `capacity` entries like those of the other workloads, or a little longer.
+/// Room for `capacity` entries like those of the other workloads, or a little longer or shorter.
 pub(super) fn of_usual_lengths<E: Engine>(capacity: usize, threads: usize) -> Result<Option<Room>> {
-    let lengths = |eighths| (KEY_LEN, VALUE_LEN * (8 + eighths) / 8);
-    first(LONGER.map(|eighths| fit::<E>(capacity, threads, lengths(eighths))))
+    let lengths = |eighths| (KEY_LEN, VALUE_LEN * eighths / 8);
+    first(EIGHTHS.into_iter().map(|eighths| fit::<E>(capacity, threads, lengths(eighths))))
 }
 
 /// The first that is there.
@@ -131,9 +132,9 @@ mod tests {
 
     #[test]
     fn records_are_longer_where_there_are_few() {
-        assert_eq!(lengths(1_000_000, 0), (KEY_LEN, SHORTEST));
+        assert_eq!(lengths(1_000_000, 8), (KEY_LEN, SHORTEST));
         for capacity in [600, 2000, 5000, 50_000] {
-            let (key, value) = lengths(capacity, 0);
+            let (key, value) = lengths(capacity, 8);
             assert!(capacity * (key + value + OVERHEAD) >= LEAST_DATA);
             assert!(key >= KEY_LEN && (SHORTEST..=LONGEST).contains(&value));
             assert!(key == KEY_LEN || value == LONGEST);
@@ -142,8 +143,8 @@ mod tests {
 
     #[test]
     fn nyala_is_given_room_for_as_many_entries() {
-        // At 745 the first lengths lead to the 2 MiB where segments double, and no budget fits.
-        for capacity in [700, 745, 2000, 20_000] {
+        // At 505 and 745 the first lengths lead to the 2 MiB where segments double.
+        for capacity in [505, 745, 2000, 20_000] {
             let room = of_any_lengths::<Nyala>(capacity).unwrap().unwrap();
             let budget = room.budget.unwrap();
             assert!((budget.entries / capacity as f64 - 1.0).abs() <= TOLERANCE, "{budget:?}");
