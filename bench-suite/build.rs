@@ -4,7 +4,18 @@ use std::path::Path;
 use std::process::Command;
 
 /// Direct dependencies whose version the report prints.
-const PEERS: [&str; 6] = ["hashbrown", "dashmap", "papaya", "parking_lot", "foldhash", "rusqlite"];
+const PEERS: [&str; 10] = [
+    "hashbrown",
+    "dashmap",
+    "papaya",
+    "scc",
+    "quick_cache",
+    "moka",
+    "lru",
+    "parking_lot",
+    "foldhash",
+    "rusqlite",
+];
 
 fn main() {
     let lock_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");

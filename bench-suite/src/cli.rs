@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use lexopt::prelude::{Long, Short, Value};
 
 use crate::engines::{self, Listed};
+use crate::experiments::{Experiment, Inputs};
 use crate::fault::{Context, Fault, Result};
 use crate::measure::blocks::{self, INTRODUCE, MEASURE, Order};
 use crate::measure::unit::Unit;
@@ -17,6 +18,10 @@ use crate::report;
 
 const DEFAULT_OUT: &str = "bench-report";
 const DEFAULT_SEED: u64 = 20_260_501;
+/// Where traces may lie beside a checkout.
+const DEFAULT_TRACES: &str = "../shared/traces";
+/// Entries that `--entries` may ask for.
+const ENTRIES: std::ops::RangeInclusive<u32> = 1000..=100_000_000;
 
 /// Exit codes: the caller gave wrong arguments, or something failed.
 const WRONG_ARGUMENTS: u8 = 2;
@@ -49,24 +54,38 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn help() -> String {
-    let profiles: String = profile::ALL
-        .iter()
-        .map(|profile| format!("  {:8} {}\n", profile.name, profile.about))
-        .collect();
+    let describe = |profiles: &[Profile]| -> String {
+        profiles
+            .iter()
+            .map(|profile| format!("  {:12} {}\n", profile.name, profile.about))
+            .collect()
+    };
+    let profiles = describe(&profile::ALL);
+    let cache_profiles = describe(&profile::CACHE);
     format!(
         "Measures Nyala beside other key-value stores on the same work.\n\n\
-         nyala-bench run [--profile NAME] [--engines A,B] [--trace FILE] [--out DIR] [--seed N]\n\
+         nyala-bench run [--profile NAME] [--engines A,B] [--trace FILE] [--traces DIR] [--out DIR] [--seed N]\n\
+         nyala-bench cache [EXPERIMENT,..] [--profile NAME] [--engines A,B] [--traces DIR] [--entries N] [--out DIR] [--seed N]\n\
          nyala-bench report FILE\n\n\
          run measures, writes DIR/latest.jsonl and DIR/index.html and prints tables.\n\
+         cache does the same for experiments on caches and full stores: {}.\n\
          report makes the same tables, and index.html beside FILE, from a recorded FILE.\n\n\
-         --profile NAME  how much is measured (default quick):\n{profiles}\
+         --profile NAME  how much is measured (default quick, for cache cache-full):\n{profiles}{cache_profiles}\
          --engines A,B   only these: {} (default: all that are installed)\n\
          --trace FILE    requests for the cache-aside replay: gzip of little-endian 32-bit key numbers\n\
          \x20               (default: a generated trace)\n\
+         --traces DIR    traces for hit ratios, files *.u32.gz of that form (default {DEFAULT_TRACES}, and without it\n\
+         \x20               a generated trace)\n\
+         --entries N     entries that growth ends with (default: by profile)\n\
          --out DIR       where results go (default {DEFAULT_OUT})\n\
          --seed N        seed of keys, streams and order, 0 to 2^64-1 (default {DEFAULT_SEED})\n",
+        experiment_names(),
         engine_names()
     )
+}
+
+fn experiment_names() -> String {
+    Experiment::ALL.map(Experiment::name).join(", ")
 }
 
 fn engine_names() -> String {
@@ -77,12 +96,13 @@ fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> Result<Requ
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let mut parser = lexopt::Parser::from_args(arguments.clone());
     let Some(first) = parser.next().context(|| "arguments".to_owned())? else {
-        return Err(Fault::new("no command given; allowed are run and report"));
+        return Err(Fault::new("no command given; allowed are run, cache and report"));
     };
     match first {
         Long("help") | Short('h') => Ok(Request::Help),
         Value(command) => match command.to_string_lossy().as_ref() {
             "run" => parse_run(&mut parser, &arguments),
+            "cache" => parse_cache(&mut parser, &arguments),
             "report" => parse_report(&mut parser),
             INTRODUCE => {
                 let name: String = read_order(&mut parser)?;
@@ -90,7 +110,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> Result<Requ
             }
             MEASURE => Ok(Request::Measure(Box::new(read_order(&mut parser)?))),
             other => Err(Fault::new(format!(
-                "no command is named {other:?}; allowed are run and report"
+                "no command is named {other:?}; allowed are run, cache and report"
             ))),
         },
         other => Err(unexpected(other)),
@@ -122,37 +142,130 @@ fn engine(name: &str) -> Result<&'static Listed> {
     })
 }
 
-fn profile(name: &str) -> Result<&'static Profile> {
-    profile::find(name).ok_or_else(|| {
-        let names = profile::ALL.map(|profile| profile.name).join(", ");
+fn profile(name: &str, offered: &'static [Profile]) -> Result<&'static Profile> {
+    offered.iter().find(|profile| profile.name == name).ok_or_else(|| {
+        let names: Vec<&str> = offered.iter().map(|profile| profile.name).collect();
+        let names = names.join(", ");
         Fault::new(format!("--profile: no profile is named {name:?}; allowed are {names}"))
     })
 }
 
-fn parse_run(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Request> {
-    let mut chosen = profile("quick")?;
-    let mut engines: Vec<&'static Listed> = engines::ALL.iter().collect();
-    let mut trace = None;
-    let mut out = PathBuf::from(DEFAULT_OUT);
-    let mut seed = DEFAULT_SEED;
-    while let Some(argument) = parser.next().context(|| "run".to_owned())? {
-        match argument {
-            Long("profile") => chosen = profile(&text_of(parser, "--profile")?)?,
-            Long("engines") => engines = engine_list(&text_of(parser, "--engines")?)?,
-            Long("trace") => trace = Some(existing_file("--trace", parser)?),
-            Long("out") => out = PathBuf::from(parser.value().context(|| "--out".to_owned())?),
-            Long("seed") => {
+/// What `run` and `cache` have in common.
+struct Common {
+    engines: Vec<&'static Listed>,
+    traces: Option<PathBuf>,
+    out: PathBuf,
+    seed: u64,
+}
+
+impl Common {
+    fn new() -> Common {
+        let traces = Path::new(DEFAULT_TRACES);
+        Common {
+            engines: engines::ALL.iter().collect(),
+            traces: traces.is_dir().then(|| traces.to_owned()),
+            out: PathBuf::from(DEFAULT_OUT),
+            seed: DEFAULT_SEED,
+        }
+    }
+
+    fn take(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<()> {
+        match name {
+            "engines" => self.engines = engine_list(&text_of(parser, "--engines")?)?,
+            "traces" => self.traces = Some(existing_folder("--traces", parser)?),
+            "out" => self.out = PathBuf::from(parser.value().context(|| "--out".to_owned())?),
+            "seed" => {
                 let text = text_of(parser, "--seed")?;
-                seed = text.parse().map_err(|_| {
+                self.seed = text.parse().map_err(|_| {
                     Fault::new(format!("--seed: {text:?} is no whole number from 0 to 2^64-1"))
                 })?;
             }
+            other => return Err(Fault::new(format!("invalid option '--{other}'"))),
+        }
+        Ok(())
+    }
+
+    fn request(
+        self,
+        profile: &'static Profile,
+        trace: Option<PathBuf>,
+        inputs: Inputs,
+        arguments: &[OsString],
+    ) -> Request {
+        let inputs = Inputs { traces: self.traces, ..inputs };
+        let engines =
+            self.engines.into_iter().filter(|listed| profile.needs(listed, &inputs)).collect();
+        let command = spelled(arguments, self.seed);
+        let order = Order { profile, engines, trace, inputs, seed: self.seed, command };
+        Request::Run { order, out: self.out }
+    }
+}
+
+fn parse_run(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Request> {
+    let mut chosen = profile("quick", &profile::ALL)?;
+    let mut trace = None;
+    let mut common = Common::new();
+    while let Some(argument) = parser.next().context(|| "run".to_owned())? {
+        match argument {
+            Long("profile") => chosen = profile(&text_of(parser, "--profile")?, &profile::ALL)?,
+            Long("trace") => trace = Some(existing_file("--trace", parser)?),
             Long("help") | Short('h') => return Ok(Request::Help),
+            Long(name) => {
+                let name = name.to_owned();
+                common.take(&name, parser)?;
+            }
             other => return Err(unexpected(other)),
         }
     }
-    let order = Order { profile: chosen, engines, trace, seed, command: spelled(arguments, seed) };
-    Ok(Request::Run { order, out })
+    let inputs = Inputs { experiments: Experiment::ALL.to_vec(), ..Inputs::default() };
+    Ok(common.request(chosen, trace, inputs, arguments))
+}
+
+fn parse_cache(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Request> {
+    let mut chosen = profile("cache-full", &profile::CACHE)?;
+    let mut inputs = Inputs { experiments: Experiment::ALL.to_vec(), ..Inputs::default() };
+    let mut common = Common::new();
+    while let Some(argument) = parser.next().context(|| "cache".to_owned())? {
+        match argument {
+            Value(names) => inputs.experiments = experiment_list(&names.to_string_lossy())?,
+            Long("profile") => chosen = profile(&text_of(parser, "--profile")?, &profile::CACHE)?,
+            Long("entries") => {
+                inputs.growth_entries = Some(entries(&text_of(parser, "--entries")?)?)
+            }
+            Long("help") | Short('h') => return Ok(Request::Help),
+            Long(name) => {
+                let name = name.to_owned();
+                common.take(&name, parser)?;
+            }
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(common.request(chosen, None, inputs, arguments))
+}
+
+fn experiment_list(text: &str) -> Result<Vec<Experiment>> {
+    let names: Vec<&str> = text.split(',').map(str::trim).collect();
+    if let Some(name) = names.iter().find(|name| Experiment::find(name).is_none()) {
+        return Err(Fault::new(format!(
+            "no experiment is named {name:?}; allowed are {}",
+            experiment_names()
+        )));
+    }
+    // In the order of the report, each once.
+    Ok(Experiment::ALL
+        .into_iter()
+        .filter(|experiment| names.contains(&experiment.name()))
+        .collect())
+}
+
+fn entries(text: &str) -> Result<u32> {
+    text.parse().ok().filter(|entries| ENTRIES.contains(entries)).ok_or_else(|| {
+        Fault::new(format!(
+            "--entries: {text:?} is no whole number from {} to {}",
+            ENTRIES.start(),
+            ENTRIES.end()
+        ))
+    })
 }
 
 fn engine_list(text: &str) -> Result<Vec<&'static Listed>> {
@@ -178,6 +291,14 @@ fn existing_file(option: &str, parser: &mut lexopt::Parser) -> Result<PathBuf> {
         return Ok(path);
     }
     Err(Fault::new(format!("{option}: there is no file {}", path.display())))
+}
+
+fn existing_folder(option: &str, parser: &mut lexopt::Parser) -> Result<PathBuf> {
+    let path = PathBuf::from(parser.value().context(|| option.to_owned())?);
+    if path.is_dir() {
+        return Ok(path);
+    }
+    Err(Fault::new(format!("{option}: there is no folder {}", path.display())))
 }
 
 fn parse_report(parser: &mut lexopt::Parser) -> Result<Request> {

@@ -11,6 +11,7 @@
 
 mod cli;
 mod engines;
+mod experiments;
 mod fault;
 mod measure;
 mod profile;

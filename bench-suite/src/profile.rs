@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::engines::{Class, Listed};
+use crate::experiments::{Experiment, Form, Inputs, Task};
 use crate::measure::unit::{Stage, Unit};
 use crate::workloads::Workload;
 use crate::workloads::keys::Random;
@@ -22,84 +23,183 @@ pub(crate) struct Profile {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) blocks: u32,
-    /// Entries for every engine.
-    pub(crate) entries: u32,
-    /// Entries for the in-process engines in memory, in addition.
-    pub(crate) large_entries: Option<u32>,
-    /// Milliseconds of a timed cell.
-    pub(crate) span_ms: u64,
-    /// Milliseconds at most of a replay, which is shorter where the trace is.
-    pub(crate) replay_ms: u64,
-    /// Operations in a thread's stream.
-    pub(crate) stream_len: usize,
+    /// `None`: only experiments.
+    stores: Option<Stores>,
+    /// `None`: no experiments.
+    form: Option<Form>,
 }
 
+/// Sizes of the comparison of stores that hold everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stores {
+    /// Entries for every engine.
+    entries: u32,
+    /// Entries for the in-process engines in memory, in addition.
+    large_entries: Option<u32>,
+    /// Milliseconds of a timed cell.
+    span_ms: u64,
+    /// Milliseconds at most of a replay, which is shorter where the trace is.
+    replay_ms: u64,
+    /// Operations in a thread's stream.
+    stream_len: usize,
+}
+
+/// Experiments in seconds.
+const SHORT: Form = Form {
+    longest_trace: 80_000,
+    cached_keys: 200_000,
+    growth_entries: 200_000,
+    room_bytes: 16 << 20,
+    memory_entries: [40_000, 50_000, 63_000, 80_000],
+    span_ms: 40,
+    hot_span_ms: 8,
+    stream_len: 1 << 18,
+};
+
+/// Experiments in minutes.
+const LONG: Form = Form {
+    longest_trace: usize::MAX,
+    cached_keys: 1_000_000,
+    growth_entries: 2_000_000,
+    room_bytes: 256 << 20,
+    memory_entries: [4_000_000, 5_000_000, 6_300_000, 8_000_000],
+    span_ms: 1000,
+    hot_span_ms: 300,
+    stream_len: 1 << 22,
+};
+
+/// What `run` offers.
 pub(crate) const ALL: [Profile; 3] = [
     Profile {
         name: "tiny",
         about: "seconds, 5 k entries: shows that everything works, says nothing about speed",
         blocks: 3,
-        entries: 5_000,
-        large_entries: None,
-        span_ms: 4,
-        replay_ms: 4,
-        stream_len: 1 << 12,
+        stores: Some(Stores {
+            entries: 5_000,
+            large_entries: None,
+            span_ms: 4,
+            replay_ms: 4,
+            stream_len: 1 << 12,
+        }),
+        form: Some(Form {
+            longest_trace: 10_000,
+            cached_keys: 200_000,
+            growth_entries: 5_000,
+            room_bytes: 4 << 20,
+            memory_entries: [4_000, 5_000, 6_300, 8_000],
+            span_ms: 4,
+            hot_span_ms: 2,
+            stream_len: 1 << 14,
+        }),
     },
     Profile {
         name: "smoke",
         about: "under 3 minutes, 100 k entries",
         blocks: 3,
-        entries: 100_000,
-        large_entries: None,
-        span_ms: 60,
-        replay_ms: 100,
-        stream_len: 1 << 18,
+        stores: Some(Stores {
+            entries: 100_000,
+            large_entries: None,
+            span_ms: 60,
+            replay_ms: 100,
+            stream_len: 1 << 18,
+        }),
+        form: Some(SHORT),
     },
     Profile {
         name: "quick",
-        about: "about 5 minutes, 1 M entries, and 5 M for the engines in memory",
+        about: "about 6 minutes, 1 M entries, and 5 M for the engines in memory",
         blocks: 3,
-        entries: 1_000_000,
-        large_entries: Some(5_000_000),
-        span_ms: 225,
-        replay_ms: 250,
-        stream_len: 3 << 18,
+        stores: Some(Stores {
+            entries: 1_000_000,
+            large_entries: Some(5_000_000),
+            span_ms: 225,
+            replay_ms: 250,
+            stream_len: 3 << 18,
+        }),
+        form: None,
     },
 ];
 
-pub(crate) fn find(name: &str) -> Option<&'static Profile> {
-    ALL.iter().find(|profile| profile.name == name)
-}
+/// What `cache` offers: the experiments alone.
+pub(crate) const CACHE: [Profile; 2] = [
+    Profile {
+        name: "cache-smoke",
+        about: "seconds an experiment: shows that everything works",
+        blocks: 3,
+        stores: None,
+        form: Some(SHORT),
+    },
+    Profile {
+        name: "cache-full",
+        about: "minutes an experiment; growth to 2 M entries, memory at 4 to 8 M",
+        blocks: 3,
+        stores: None,
+        form: Some(LONG),
+    },
+];
 
 /// What is measured next to each other within a block: every engine at one stage and number of threads.
 #[derive(Debug, Clone)]
 struct Round {
     stage: Stage,
     threads: usize,
+    span_ms: u64,
+    stream_len: usize,
 }
 
-impl Profile {
+impl Stores {
     fn rounds(&self, trace: Option<&Path>) -> Vec<Round> {
         let stages = [
             Some(Stage::Store { entries: self.entries, workloads: COMMON.to_vec() }),
             self.large_entries.map(|entries| Stage::Store { entries, workloads: LARGE.to_vec() }),
             Some(Stage::Replay { trace: trace.map(Path::to_owned) }),
         ];
+        let round = |stage: Stage, threads| {
+            let replay = matches!(stage, Stage::Replay { .. });
+            let span_ms = if replay { self.replay_ms } else { self.span_ms };
+            Round { stage, threads, span_ms, stream_len: self.stream_len }
+        };
         let stages = stages.into_iter().flatten();
-        stages
-            .flat_map(|stage| THREADS.map(|threads| Round { stage: stage.clone(), threads }))
-            .collect()
+        stages.flat_map(|stage| THREADS.map(|threads| round(stage.clone(), threads))).collect()
     }
+}
 
+/// The rounds of the experiments in a block.
+fn experiment_rounds(form: &Form, inputs: &Inputs, block: u32) -> Vec<Round> {
+    let round = |(task, threads): (Task, usize)| {
+        let span_ms = if task == Task::HotKey { form.hot_span_ms } else { form.span_ms };
+        Round { stage: Stage::Experiment(task), threads, span_ms, stream_len: form.stream_len }
+    };
+    inputs
+        .experiments
+        .iter()
+        .flat_map(|experiment| experiment.tasks(form, inputs))
+        .filter(|(task, _)| block == 0 || !task.once())
+        .map(round)
+        .collect()
+}
+
+impl Profile {
     /// Whether an engine takes part in a round.
     fn includes(&self, listed: &Listed, stage: &Stage) -> bool {
         match (stage, listed.class) {
+            (Stage::Experiment(task), _) => task.includes(listed.name),
+            (_, Class::Policy) => false,
             (Stage::Store { .. }, Class::Memory | Class::Hardware) => true,
-            (Stage::Store { entries, .. }, Class::Slow | Class::Harness) => {
-                *entries == self.entries
+            (Stage::Store { entries, .. }, Class::Cache | Class::Slow | Class::Harness) => {
+                self.stores.is_some_and(|stores| *entries == stores.entries)
             }
-            (Stage::Replay { .. }, class) => matches!(class, Class::Memory | Class::Slow),
+            (Stage::Replay { .. }, class) => {
+                matches!(class, Class::Memory | Class::Cache | Class::Slow)
+            }
         }
+    }
+
+    /// Whether an engine takes part at all.
+    pub(crate) fn needs(&self, listed: &Listed, inputs: &Inputs) -> bool {
+        let stores = self.stores.is_some() && listed.class != Class::Policy;
+        let taken = |experiment: &Experiment| experiment.engines().contains(&listed.name);
+        stores || self.form.is_some() && inputs.experiments.iter().any(taken)
     }
 
     /// All units of one block. Within a round the engines come in random order, one soon after the other, so that drift of
@@ -108,12 +208,17 @@ impl Profile {
         &self,
         engines: &[&'static Listed],
         trace: Option<&Path>,
+        inputs: &Inputs,
         seed: u64,
         block: u32,
     ) -> Vec<Unit> {
         let mut random = Random::new(seed, 0x0062_6c6f_636b ^ (u64::from(block) << 48));
+        let mut rounds = self.stores.map_or_else(Vec::new, |stores| stores.rounds(trace));
+        if let Some(form) = &self.form {
+            rounds.extend(experiment_rounds(form, inputs, block));
+        }
         let mut units = Vec::new();
-        for round in self.rounds(trace) {
+        for round in rounds {
             let mut order: Vec<_> = engines
                 .iter()
                 .filter(|listed| self.includes(listed, &round.stage))
@@ -123,29 +228,28 @@ impl Profile {
             units.extend(
                 (0..)
                     .zip(order)
-                    .map(|(position, listed)| self.unit(listed, &round, seed, block, position)),
+                    .map(|(position, listed)| unit(listed, &round, seed, block, position)),
             );
         }
         units
     }
+}
 
-    fn unit(&self, listed: &Listed, round: &Round, seed: u64, block: u32, position: u32) -> Unit {
-        let replay = matches!(round.stage, Stage::Replay { .. });
-        Unit {
-            engine: listed.name.to_owned(),
-            stage: round.stage.clone(),
-            threads: round.threads,
-            block,
-            position,
-            seed,
-            span_ms: if replay { self.replay_ms } else { self.span_ms },
-            // Prefixes of the same stream: a slow engine would not come to the rest of it.
-            stream_len: if listed.class == Class::Slow {
-                self.stream_len / 4
-            } else {
-                self.stream_len
-            },
-        }
+fn unit(listed: &Listed, round: &Round, seed: u64, block: u32, position: u32) -> Unit {
+    Unit {
+        engine: listed.name.to_owned(),
+        stage: round.stage.clone(),
+        threads: round.threads,
+        block,
+        position,
+        seed,
+        span_ms: round.span_ms,
+        // Prefixes of the same stream: a slow engine would not come to the rest of it.
+        stream_len: if listed.class == Class::Slow {
+            round.stream_len / 4
+        } else {
+            round.stream_len
+        },
     }
 }
 
@@ -165,6 +269,7 @@ pub(crate) fn estimate_seconds(unit: &Unit) -> f64 {
             PROCESS + load + workloads.len() as f64 * passes * (span + streams)
         }
         Stage::Replay { .. } => PROCESS + passes * span + 0.15,
+        Stage::Experiment(task) => PROCESS + task.estimate_seconds(unit, load_ns),
     }
 }
 
@@ -172,17 +277,27 @@ pub(crate) fn estimate_seconds(unit: &Unit) -> f64 {
 mod tests {
     use super::*;
 
+    fn all_experiments() -> Inputs {
+        Inputs { experiments: Experiment::ALL.to_vec(), ..Inputs::default() }
+    }
+
     fn everybody() -> Vec<&'static Listed> {
         crate::engines::ALL.iter().collect()
     }
 
     #[test]
     fn every_block_has_the_same_units_in_another_order() {
-        for profile in &ALL {
+        for profile in ALL.iter().chain(&CACHE) {
+            // The first block has what is measured once, in addition.
+            let repeated = |unit: &Unit| match &unit.stage {
+                Stage::Experiment(task) => !task.once(),
+                _ => true,
+            };
             let sorted = |block| {
                 let mut units: Vec<String> = profile
-                    .block(&everybody(), None, 1, block)
+                    .block(&everybody(), None, &all_experiments(), 1, block)
                     .iter()
+                    .filter(|unit| repeated(unit))
                     .map(|unit| format!("{} {:?} {}", unit.engine, unit.stage, unit.threads))
                     .collect();
                 units.sort();
@@ -191,7 +306,7 @@ mod tests {
             assert_eq!(sorted(0), sorted(1));
             let order = |block| {
                 profile
-                    .block(&everybody(), None, 1, block)
+                    .block(&everybody(), None, &all_experiments(), 1, block)
                     .into_iter()
                     .map(|unit| unit.engine)
                     .collect::<Vec<_>>()
@@ -203,12 +318,12 @@ mod tests {
 
     #[test]
     fn slow_engines_stay_at_the_common_size() {
-        let quick = find("quick").unwrap();
-        let units = quick.block(&everybody(), None, 1, 0);
+        let quick = ALL[2];
+        let units = quick.block(&everybody(), None, &all_experiments(), 1, 0);
         for unit in &units {
             if let Stage::Store { entries: 5_000_000, .. } = unit.stage {
                 assert!(
-                    !["redis", "sqlite", "rocksdb"].contains(&unit.engine.as_str()),
+                    !["redis", "sqlite", "rocksdb", "moka"].contains(&unit.engine.as_str()),
                     "{}",
                     unit.engine
                 );
@@ -219,10 +334,16 @@ mod tests {
 
     #[test]
     fn estimates_keep_the_promises() {
-        for (name, limit) in [("tiny", 30.0), ("smoke", 180.0), ("quick", 310.0)] {
-            let profile = find(name).unwrap();
+        for (name, limit) in [
+            ("tiny", 40.0),
+            ("smoke", 180.0),
+            ("quick", 390.0),
+            ("cache-smoke", 40.0),
+            ("cache-full", 900.0),
+        ] {
+            let profile = ALL.iter().chain(&CACHE).find(|profile| profile.name == name).unwrap();
             let seconds: f64 = (0..profile.blocks)
-                .flat_map(|block| profile.block(&everybody(), None, 1, block))
+                .flat_map(|block| profile.block(&everybody(), None, &all_experiments(), 1, block))
                 .map(|unit| estimate_seconds(&unit))
                 .sum();
             assert!(seconds < limit, "{name}: {seconds:.0} s");

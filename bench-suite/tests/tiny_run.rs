@@ -5,8 +5,24 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const ALWAYS_THERE: [&str; 7] =
-    ["nyala", "hashbrown", "dashmap", "papaya", "sqlite", "noop", "roofline"];
+const ALWAYS_THERE: [&str; 12] = [
+    "nyala",
+    "hashbrown",
+    "dashmap",
+    "papaya",
+    "scc",
+    "quick_cache",
+    "moka",
+    "lru",
+    "s3fifo",
+    "sqlite",
+    "noop",
+    "roofline",
+];
+/// Measured in experiments alone.
+const POLICIES: [&str; 2] = ["lru", "s3fifo"];
+const EXPERIMENTS: [&str; 6] =
+    ["hit-ratio", "eviction", "growth", "hot-key", "overwrite", "memory"];
 
 /// A folder of this test alone, removed at its end.
 struct Folder(PathBuf);
@@ -62,7 +78,7 @@ fn measures_every_engine_that_is_here() {
     }
 
     let cells = of_kind(&lines, "cell");
-    for engine in &engines {
+    for engine in engines.iter().filter(|engine| !POLICIES.contains(engine)) {
         let own = || cells.iter().filter(|cell| cell["engine"] == *engine);
         assert!(own().count() > 0, "{engine} has no measurement");
         for block in 0..3 {
@@ -76,6 +92,7 @@ fn measures_every_engine_that_is_here() {
             assert_eq!(cell["misses"], 0, "a key was lost: {cell}");
         }
     }
+    check_trials(&of_kind(&lines, "trial"));
 
     let page = std::fs::read_to_string(folder.0.join("index.html")).unwrap();
     assert!(page.contains("Where we lose") && page.contains("--seed 7"));
@@ -88,17 +105,44 @@ fn measures_every_engine_that_is_here() {
     assert_eq!(String::from_utf8_lossy(&again.stdout), table);
 }
 
+/// Every experiment has its engines, and none of them found nothing.
+fn check_trials(trials: &[&Value]) {
+    for experiment in EXPERIMENTS {
+        let own = || trials.iter().filter(|trial| trial["experiment"] == experiment);
+        let peer = if experiment == "hit-ratio" { "s3fifo" } else { "moka" };
+        let peer = if experiment == "overwrite" { "scc" } else { peer };
+        assert!(own().any(|trial| trial["engine"] == peer), "{peer} is not in {experiment}");
+        for trial in own().filter(|trial| !trial["ops"].is_null()) {
+            assert!(trial["ops"].as_u64().unwrap() > 0, "{trial}");
+        }
+    }
+    for trial in trials.iter().filter(|trial| trial["experiment"] == "hit-ratio") {
+        let (hits, requests) =
+            (trial["hits"].as_u64().unwrap(), trial["requests"].as_u64().unwrap());
+        assert!(hits < requests && requests > 0, "{trial}");
+        // Caches of counted entries; quick_cache rounds up in each of its shards.
+        let (held, capacity) =
+            (trial["held"].as_u64().unwrap(), trial["capacity"].as_u64().unwrap());
+        assert!(held <= capacity + 16, "{trial}");
+    }
+}
+
 #[test]
 fn wrong_arguments_are_named_with_what_is_allowed() {
-    let cases: [(&[&str], &[&str]); 10] = [
+    let cases: [(&[&str], &[&str]); 15] = [
         (&[], &["run", "report"]),
-        (&["walk"], &["\"walk\"", "run and report"]),
+        (&["walk"], &["\"walk\"", "run, cache and report"]),
         (&["run", "--profile", "slow"], &["\"slow\"", "tiny, smoke, quick"]),
         (&["run", "--engines", "nyala,leveldb"], &["\"leveldb\"", "hashbrown", "redis"]),
         (&["run", "--engines", ","], &["names no engine", "papaya"]),
         (&["run", "--seed", "-1"], &["\"-1\"", "2^64-1"]),
         (&["run", "--trace", "/no/such/file"], &["/no/such/file"]),
         (&["run", "--fast"], &["--fast"]),
+        (&["run", "--traces", "/no/such/folder"], &["/no/such/folder"]),
+        (&["cache", "speed"], &["\"speed\"", "hit-ratio, eviction"]),
+        (&["cache", "--profile", "quick"], &["\"quick\"", "cache-smoke, cache-full"]),
+        (&["cache", "--entries", "0"], &["\"0\"", "1000 to 100000000"]),
+        (&["cache", "--trace", "x"], &["--trace"]),
         (&["report"], &["FILE"]),
         (&["report", "/no/such/record"], &["/no/such/record"]),
     ];
@@ -117,9 +161,8 @@ fn help_names_every_profile_and_engine() {
     let output = bench(&["--help"]);
     assert!(output.status.success());
     let text = String::from_utf8_lossy(&output.stdout);
-    for word in
-        ["tiny", "smoke", "quick", "--engines", "--trace", "--out", "--seed", "rocksdb", "redis"]
-    {
+    let words = ["tiny", "smoke", "quick", "cache-full", "--engines", "--trace", "--traces"];
+    for word in words.iter().chain(&["--out", "--seed", "rocksdb", "redis"]).chain(&EXPERIMENTS) {
         assert!(text.contains(word), "{word} is missing:\n{text}");
     }
 }
@@ -138,6 +181,35 @@ fn a_file_that_is_no_record_or_no_trace_is_refused() {
         bench(&["run", "--profile", "tiny", "--out", out, "--trace", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no gzip file"));
+}
+
+#[test]
+fn experiments_run_alone_and_on_traces_of_a_folder() {
+    use std::io::Write;
+    let folder = Folder::new("cache");
+    let traces = folder.0.join("traces");
+    std::fs::create_dir_all(&traces).unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for request in 0..30_000_u32 {
+        encoder.write_all(&(request % 1000).to_le_bytes()).unwrap();
+    }
+    std::fs::write(traces.join("round.u32.gz"), encoder.finish().unwrap()).unwrap();
+    let out = folder.0.to_str().unwrap();
+    let arguments = ["cache", "hit-ratio,growth", "--profile", "cache-smoke", "--entries", "2000"];
+    let arguments = [&arguments[..], &["--engines", "hashbrown,lru", "--out", out, "--traces"]];
+    let output = bench(&[&arguments.concat()[..], &[traces.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = lines(&folder.0.join("latest.jsonl"));
+    assert!(of_kind(&lines, "cell").is_empty());
+    let trials = of_kind(&lines, "trial");
+    let of = |experiment| trials.iter().filter(move |trial| trial["experiment"] == experiment);
+    // A loop of 1,000 keys never hits in an LRU of fewer.
+    assert_eq!(of("hit-ratio").count(), 15);
+    assert!(of("hit-ratio").all(|trial| trial["trace"] == "round" && trial["hits"] == 0));
+    assert_eq!(of("growth").filter(|trial| trial["entries"] == 2000).count(), 3);
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("Hit ratio") && table.contains("Growth"), "{table}");
+    assert!(!table.contains("M ops/s, "), "{table}");
 }
 
 #[test]

@@ -15,8 +15,22 @@ pub(crate) type Key = [u8; KEY_LEN];
 pub(crate) struct Config {
     /// Memory the engine may use, where it can be told so.
     pub(crate) budget_bytes: u64,
+    /// Entries the engine may hold, where it counts these instead.
+    pub(crate) capacity: usize,
+    /// Whether it makes room for more by dropping entries, where it can be told so: a cache, and no store.
+    pub(crate) evicts: bool,
     /// Threads that will each hold a session.
     pub(crate) threads: usize,
+}
+
+/// What a store can say about itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Counts {
+    pub(crate) entries: Option<u64>,
+    /// Part of its budget that live records and their index take.
+    pub(crate) live_share: Option<f64>,
+    /// Bytes that it has copied so far to make room.
+    pub(crate) bytes_moved: Option<u64>,
 }
 
 /// In which comparison a row stands: a socket in between makes another experiment.
@@ -97,6 +111,9 @@ pub(crate) trait Engine: Sync + Sized {
     /// the store's destructor would visit millions of boxes. Not for one that has files or processes to remove.
     const ENDS_WITH_PROCESS: bool = false;
 
+    /// Whether its room is a number of bytes, and not of entries.
+    const COUNTS_BYTES: bool = false;
+
     /// Fails with a line that says how to install what is missing.
     fn available() -> Result<()> {
         Ok(())
@@ -116,6 +133,10 @@ pub(crate) trait Engine: Sync + Sized {
     /// Memory that the engine holds now, in bytes: resident memory of its process, and files that lie in memory.
     fn memory_bytes(&self) -> Result<u64> {
         crate::measure::process::resident_bytes()
+    }
+
+    fn counts(&self) -> Counts {
+        Counts::default()
     }
 
     /// Processor time that another process has spent for the engine, in seconds.

@@ -5,17 +5,25 @@ pub(crate) mod contract;
 mod dashmap;
 mod hashbrown;
 mod integers;
+mod lru;
+mod moka;
 mod noop;
 mod nyala;
 mod papaya;
+mod quick_cache;
 pub(crate) mod redis;
 mod redis_server;
 mod resp;
 mod rocksdb;
 mod rocksdb_api;
 mod roofline;
+mod s3fifo;
+mod scc;
 mod sqlite;
 pub(crate) mod words;
+
+#[cfg(test)]
+pub(crate) use nyala::Nyala;
 
 use std::sync::Arc;
 
@@ -29,6 +37,10 @@ use contract::{Config, Engine, Info};
 pub(crate) enum Class {
     /// In-process and in memory: every size.
     Memory,
+    /// The same, but made to hold a part of what there is: the common size only.
+    Cache,
+    /// A reference for eviction: no store that anybody would choose for what fits, so only in experiments.
+    Policy,
     /// The hardware's floor: every size, but it is no store, so no replay of a trace.
     Hardware,
     /// The harness's floor: the common size, since it does not depend on the size.
@@ -51,7 +63,7 @@ pub(crate) struct Listed {
 }
 
 /// Every engine, in the order of tables. A new one needs its file and its line here.
-pub(crate) const ALL: [Listed; 9] = [
+pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "nyala",
         class: Class::Memory,
@@ -79,6 +91,41 @@ pub(crate) const ALL: [Listed; 9] = [
         load_ns: 900,
         introduce: store::<papaya::Papaya>,
         measure: unit::measure::<papaya::Papaya>,
+    },
+    Listed {
+        name: "scc",
+        class: Class::Memory,
+        load_ns: 600,
+        introduce: store::<scc::Scc>,
+        measure: unit::measure::<scc::Scc>,
+    },
+    Listed {
+        name: "quick_cache",
+        class: Class::Cache,
+        load_ns: 700,
+        introduce: store::<quick_cache::Quick>,
+        measure: unit::measure::<quick_cache::Quick>,
+    },
+    Listed {
+        name: "moka",
+        class: Class::Cache,
+        load_ns: 2000,
+        introduce: store::<moka::Moka>,
+        measure: unit::measure::<moka::Moka>,
+    },
+    Listed {
+        name: "lru",
+        class: Class::Policy,
+        load_ns: 600,
+        introduce: store::<lru::Lru>,
+        measure: unit::measure::<lru::Lru>,
+    },
+    Listed {
+        name: "s3fifo",
+        class: Class::Policy,
+        load_ns: 600,
+        introduce: store::<s3fifo::S3Fifo>,
+        measure: unit::measure::<s3fifo::S3Fifo>,
     },
     Listed {
         name: "sqlite",
@@ -123,7 +170,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Listed> {
 
 /// The budget of an introduction: small, and enough for the conformance check.
 fn small(threads: usize) -> Config {
-    Config { budget_bytes: 64 << 20, threads }
+    Config { budget_bytes: 64 << 20, capacity: 1 << 16, evicts: false, threads }
 }
 
 fn store<E: Engine>() -> Result<Vec<Info>> {
@@ -131,6 +178,9 @@ fn store<E: Engine>() -> Result<Vec<Info>> {
     // Once as it is measured on one thread and once as on two: SQLite, for one, opens another database then.
     let info = E::open(&small(1)).and_then(|engine| check(&engine, 0).map(|()| engine.info()))?;
     check(&E::open(&small(2))?, 0)?;
+    if E::COUNTS_BYTES {
+        check(&E::open(&Config { evicts: true, ..small(1) })?, 0)?;
+    }
     Ok(vec![info])
 }
 

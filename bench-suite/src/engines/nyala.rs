@@ -1,8 +1,8 @@
 //! Nyala through its public Rust interface, as an application calls it.
 
-use nyala::{Options, Store};
+use nyala::{Eviction, Options, Store};
 
-use super::contract::{Config, Engine, Group, Info, Key, Session, Tally};
+use super::contract::{Config, Counts, Engine, Group, Info, Key, Session, Tally};
 use crate::fault::{Context, Result};
 
 #[derive(Debug)]
@@ -14,9 +14,12 @@ impl Engine for Nyala {
     type Session<'a> = NyalaSession<'a>;
     const SAMPLE_EVERY: u32 = 16;
 
+    const COUNTS_BYTES: bool = true;
+
     fn open(config: &Config) -> Result<Nyala> {
-        let store = Store::open(Options::memory(config.budget_bytes))
-            .context(|| "nyala: open".to_owned())?;
+        let eviction = if config.evicts { Eviction::Adaptive } else { Eviction::None };
+        let options = Options::memory(config.budget_bytes).eviction(eviction);
+        let store = Store::open(options).context(|| "nyala: open".to_owned())?;
         Ok(Nyala { store })
     }
 
@@ -32,9 +35,21 @@ impl Engine for Nyala {
             settings: vec![
                 "Options::memory(max_bytes), max_bytes = twice the live data; nothing else set"
                     .to_owned(),
+                "experiments with eviction: Eviction::Adaptive and the max_bytes at which it holds as many entries as the others"
+                    .to_owned(),
                 "get_into for reads, get_many for batches, increment for counters (decimal text)"
                     .to_owned(),
             ],
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let stats = self.store.stats();
+        let live_bytes = stats.live_bytes + stats.index_bytes;
+        Counts {
+            entries: Some(stats.entries),
+            live_share: Some(live_bytes as f64 / stats.max_bytes as f64),
+            bytes_moved: Some(stats.bytes_moved),
         }
     }
 

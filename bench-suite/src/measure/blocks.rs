@@ -8,11 +8,12 @@ use super::progress::{Progress, describe};
 use super::unit::Unit;
 use crate::engines::Listed;
 use crate::engines::contract::{Info, KEY_LEN};
+use crate::experiments::Inputs;
 use crate::fault::{Fault, Result};
 use crate::profile::{Profile, estimate_seconds};
 use crate::record::environment::Environment;
 use crate::record::file::Writer;
-use crate::record::{Cell, End, Line, Run, SCHEMA, Skip, Trace};
+use crate::record::{End, Line, Run, SCHEMA, Skip, Trace};
 use crate::report::format;
 use crate::workloads::stream::{TRACE_VALUE_LEN, VALUE_LEN};
 use crate::workloads::trace;
@@ -27,6 +28,7 @@ pub(crate) struct Order {
     pub(crate) profile: &'static Profile,
     pub(crate) engines: Vec<&'static Listed>,
     pub(crate) trace: Option<PathBuf>,
+    pub(crate) inputs: Inputs,
     pub(crate) seed: u64,
     /// As it is repeated in the report.
     pub(crate) command: String,
@@ -113,7 +115,7 @@ fn measure(
     let profile = order.profile;
     let trace = order.trace.as_deref();
     let units: Vec<Unit> = (0..profile.blocks)
-        .flat_map(|block| profile.block(engines, trace, order.seed, block))
+        .flat_map(|block| profile.block(engines, trace, &order.inputs, order.seed, block))
         .collect();
     let seconds: f64 = units.iter().map(estimate_seconds).sum();
     eprintln!(
@@ -133,8 +135,7 @@ fn measure(
             continue;
         }
         progress.start(unit);
-        let outcome =
-            child::run(program, MEASURE, unit, |cell: Cell| writer.line(&Line::Cell(cell)));
+        let outcome = child::run(program, MEASURE, unit, |line: Line| writer.line(&line));
         if let Err(fault) = outcome {
             progress.say(&format!(
                 "{} is left out from here on: {}: {fault}",

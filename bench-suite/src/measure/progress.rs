@@ -81,5 +81,6 @@ pub(crate) fn describe(unit: &Unit) -> String {
     match &unit.stage {
         Stage::Store { entries, .. } => format!("{}, {threads}", format::entries(*entries)),
         Stage::Replay { .. } => format!("cache-aside replay, {threads}"),
+        Stage::Experiment(task) => format!("{}, {threads}", task.describe()),
     }
 }

@@ -12,14 +12,15 @@ use crate::engines::contract::{Config, Engine, KEY_LEN};
 use crate::engines::redis::{DEPTHS, Ping, Redis};
 use crate::engines::redis_server;
 use crate::engines::words::Words;
+use crate::experiments::{self, Task};
 use crate::fault::{Fault, Result};
 use crate::record::histogram::Buckets;
-use crate::record::{Cell, Memory};
-use crate::workloads::stream::{VALUE_LEN, Values};
+use crate::record::{Cell, Line, Memory};
+use crate::workloads::stream::{TRACE_VALUE_LEN, VALUE_LEN, Values};
 use crate::workloads::{self, Frame, Workload, load, sample_every, trace};
 
-/// Where finished cells go.
-pub(crate) type Emit<'a> = dyn FnMut(Cell) -> Result<()> + 'a;
+/// Where finished measurements go.
+pub(crate) type Emit<'a> = dyn FnMut(Line) -> Result<()> + 'a;
 
 /// The order to a measuring process, handed over as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,19 +43,27 @@ pub(crate) enum Stage {
     Store { entries: u32, workloads: Vec<Workload> },
     /// Replay a trace from a file, or the generated one.
     Replay { trace: Option<PathBuf> },
+    /// Part of an experiment.
+    Experiment(Task),
 }
 
 impl Unit {
-    fn span(&self) -> Duration {
+    pub(crate) fn span(&self) -> Duration {
         Duration::from_millis(self.span_ms)
     }
 
-    /// Twice the live data, the same for every engine that has a budget.
-    fn config(&self, live_bytes: u64) -> Config {
-        Config { budget_bytes: (2 * live_bytes).max(16 << 20), threads: self.threads }
+    /// Twice what will live there, the same for every engine that has a budget: nothing is evicted.
+    pub(crate) fn config(&self, entries: usize, entry_bytes: usize) -> Config {
+        let live_bytes = (entries * entry_bytes) as u64;
+        Config {
+            budget_bytes: (2 * live_bytes).max(16 << 20),
+            capacity: 2 * entries,
+            evicts: false,
+            threads: self.threads,
+        }
     }
 
-    fn frame(&self, entries: u32) -> Frame {
+    pub(crate) fn frame(&self, entries: u32) -> Frame {
         Frame::new(entries, self.threads, self.span(), self.seed, self.stream_len)
     }
 
@@ -116,7 +125,7 @@ impl Clerk<'_, '_> {
         if let Some(memory) = memory {
             cell.memory = Some(Memory { after_bytes: engine.memory_bytes()?, ..memory });
         }
-        (self.emit)(cell)
+        (self.emit)(Line::Cell(cell))
     }
 }
 
@@ -127,10 +136,10 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
         Stage::Store { entries, workloads } => {
             let frame = unit.frame(*entries);
             let streams = load::streams(&frame)?;
-            let live_bytes = u64::from(*entries) * (KEY_LEN + VALUE_LEN) as u64;
-            fetch_memory(3 * live_bytes)?;
+            let config = unit.config(*entries as usize, KEY_LEN + VALUE_LEN);
+            fetch_memory(3 * u64::from(*entries) * (KEY_LEN + VALUE_LEN) as u64)?;
             let before_bytes = process::resident_bytes()?;
-            let engine = E::open(&unit.config(live_bytes))?;
+            let engine = E::open(&config)?;
             let mut clerk = Clerk { unit, entries: *entries, timer_ns, emit };
             let memory = Memory { before_bytes, after_bytes: 0 };
             clerk.write(&engine, Workload::Load, Some(memory), || {
@@ -150,19 +159,20 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
         }
         Stage::Replay { trace } => {
             let passes = passes(unit, trace.as_ref(), unit.seed)?;
-            let engine = E::open(&unit.config(passes.live_bytes))?;
+            let engine = E::open(&unit.config(passes.entries, KEY_LEN + TRACE_VALUE_LEN))?;
             let values = Values::new(unit.seed);
             let mut clerk = Clerk { unit, entries: 0, timer_ns, emit };
             clerk.write(&engine, Workload::CacheAside, None, || {
                 workloads::replay(&engine, &passes, &values, unit.span())
             })
         }
+        Stage::Experiment(task) => experiments::measure::<E>(task, unit, emit),
     }
 }
 
 /// Touches and frees as much memory as the hungriest engine will need. A virtual machine may have lent its free memory to
 /// its host, and touching it then takes many times as long: whichever engine came first would pay for it.
-fn fetch_memory(bytes: u64) -> Result<()> {
+pub(crate) fn fetch_memory(bytes: u64) -> Result<()> {
     const WORDS_OF_A_PAGE: usize = 512;
     let bytes = usize::try_from(bytes).map_err(|_| Fault::new(format!("{bytes} bytes")))?;
     let memory = Words::zeroed(bytes / 8)?;
@@ -225,5 +235,6 @@ pub(crate) fn measure_redis(unit: &Unit, emit: &mut Emit<'_>) -> Result<()> {
             }
             Ok(())
         }
+        Stage::Experiment(_) => Err(Fault::new("experiments are about stores in this process")),
     }
 }

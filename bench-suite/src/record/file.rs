@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::trial::Trial;
 use super::{Cell, Line, Run, SCHEMA, Skip};
 use crate::engines::contract::Info;
 use crate::fault::{Context, Fault, Result};
@@ -36,6 +37,7 @@ pub(crate) struct Record {
     pub(crate) engines: Vec<Info>,
     pub(crate) skipped: Vec<Skip>,
     pub(crate) cells: Vec<Cell>,
+    pub(crate) trials: Vec<Trial>,
     /// `None`: the run did not come to its end.
     pub(crate) seconds: Option<f64>,
 }
@@ -44,8 +46,8 @@ pub(crate) fn read(path: &Path) -> Result<Record> {
     let shown = path.display();
     let file = File::open(path).context(|| format!("cannot open {shown}"))?;
     let mut run = None;
-    let (mut engines, mut skipped, mut cells, mut seconds) =
-        (Vec::new(), Vec::new(), Vec::new(), None);
+    let (mut engines, mut skipped, mut seconds) = (Vec::new(), Vec::new(), None);
+    let (mut cells, mut trials) = (Vec::new(), Vec::new());
     for (number, text) in (1..).zip(BufReader::new(file).lines()) {
         let text = text.context(|| format!("cannot read {shown}"))?;
         if text.trim().is_empty() {
@@ -64,11 +66,12 @@ pub(crate) fn read(path: &Path) -> Result<Record> {
             Line::Engine(info) => engines.push(info),
             Line::Skip(skip) => skipped.push(skip),
             Line::Cell(cell) => cells.push(cell),
+            Line::Trial(trial) => trials.push(trial),
             Line::End(end) => seconds = Some(end.seconds),
         }
     }
     let run = run.ok_or_else(|| {
         Fault::new(format!("{shown} has no line of kind `run`: it is no benchmark record"))
     })?;
-    Ok(Record { run, engines, skipped, cells, seconds })
+    Ok(Record { run, engines, skipped, cells, trials, seconds })
 }

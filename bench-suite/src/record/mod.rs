@@ -3,6 +3,7 @@
 pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod histogram;
+pub(crate) mod trial;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +11,10 @@ use crate::engines::contract::Info;
 use crate::workloads::Workload;
 use environment::Environment;
 use histogram::Buckets;
+use trial::Trial;
 
 /// Grows with every change that a reader of older files would notice.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,8 +26,10 @@ pub(crate) enum Line {
     Engine(Info),
     /// An engine that was left out, and why.
     Skip(Skip),
-    /// One measurement.
+    /// One measurement of a workload.
     Cell(Cell),
+    /// One measurement of an experiment.
+    Trial(Trial),
     /// Last: the run came to its end.
     End(End),
 }

@@ -1,5 +1,6 @@
 //! Where we lose: found in the data, so that nobody can forget a line.
 
+use super::experiments;
 use super::format;
 use super::summary::{Duel, QUANTILES, SUBJECT, Setup, Summary};
 use crate::engines::contract::{Group, Info};
@@ -9,10 +10,11 @@ use crate::workloads::Workload;
 /// A latency counts as longer from this ratio on: twice the width of a histogram's bucket.
 const LONGER: f64 = 1.04;
 
-/// One setup in which another in-process store did better or as well.
+/// One comparison in which another in-process store did better or as well.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Loss {
-    pub(crate) setup: Setup,
+    /// What was measured, in words.
+    pub(crate) place: String,
     pub(crate) measure: String,
     pub(crate) peer: String,
     /// How much, in words with units.
@@ -21,8 +23,8 @@ pub(crate) struct Loss {
     pub(crate) undecided: bool,
 }
 
-/// All losses against every store that is called as a function: throughput first, then bytes an entry, then latency; large
-/// stores before small ones.
+/// All losses against every store that is called as a function: throughput first, then bytes an entry, then what the
+/// experiments found, then latency; large stores before small ones.
 pub(crate) fn find(summary: &Summary<'_>) -> Vec<Loss> {
     let mut setups = summary.setups(Group::InProcess);
     setups.sort_by_key(|setup| (std::cmp::Reverse(setup.entries), setup.workload, setup.threads));
@@ -35,6 +37,7 @@ pub(crate) fn find(summary: &Summary<'_>) -> Vec<Loss> {
     let mut losses =
         against_all(&|setup, peer| throughput(summary, setup, peer).into_iter().collect());
     losses.extend(against_all(&|setup, peer| memory(summary, setup, peer).into_iter().collect()));
+    losses.extend(experiments::losses(summary));
     losses.extend(against_all(&|setup, peer| latencies(summary, setup, peer)));
     losses
 }
@@ -63,7 +66,7 @@ fn throughput(summary: &Summary<'_>, setup: Setup, peer: &Info) -> Option<Loss> 
     let duel = summary.against(summary.info(&peer.name)?, setup)?;
     let verdict = duel.ratio.verdict();
     (verdict != Verdict::Ahead).then(|| Loss {
-        setup,
+        place: place(setup),
         measure: "throughput".to_owned(),
         peer: peer.title.clone(),
         how: format!("{} of its operations a second", times(&duel)),
@@ -76,7 +79,7 @@ fn memory(summary: &Summary<'_>, setup: Setup, peer: &Info) -> Option<Loss> {
     let verdict = duel.ratio.verdict();
     // More bytes are worse, so the verdict turns round.
     (verdict != Verdict::Behind).then(|| Loss {
-        setup,
+        place: place(setup),
         measure: "bytes an entry".to_owned(),
         peer: peer.title.clone(),
         how: format!("{} of its memory", times(&duel)),
@@ -94,7 +97,7 @@ fn latencies(summary: &Summary<'_>, setup: Setup, peer: &Info) -> Vec<Loss> {
         .filter_map(|(q, name)| {
             let (ours, theirs) = (ours.latencies.quantile(*q)?, theirs.latencies.quantile(*q)?);
             (ours as f64 > LONGER * theirs as f64).then(|| Loss {
-                setup,
+                place: place(setup),
                 measure: format!("latency {name}"),
                 peer: peer.title.clone(),
                 how: format!(

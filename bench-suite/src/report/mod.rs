@@ -1,6 +1,7 @@
 //! Tables and pages, made from the record and from nothing else.
 
 mod charts;
+mod experiments;
 pub(crate) mod format;
 mod losses;
 mod markup;

@@ -1,5 +1,6 @@
 //! The page: what was compared, the answer in a few numbers, every picture, where we lose, and how to check it all.
 
+use super::experiments;
 use super::format;
 use super::markup::{escape, table};
 use super::sections;
@@ -22,6 +23,7 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
     }
     body.push_str(&sections::replay(summary));
     body.push_str(&sections::socket(summary));
+    body.push_str(&experiments::section(summary));
     body.push_str(&lost(&losses::find(summary)));
     body.push_str(&method(summary));
     body.push_str(&engines(summary));
@@ -83,14 +85,9 @@ fn lost(losses: &[Loss]) -> String {
         losses
             .iter()
             .map(|loss| {
-                [
-                    losses::place(loss.setup),
-                    loss.measure.clone(),
-                    loss.peer.clone(),
-                    loss.how.clone(),
-                ]
-                .map(|text| escape(&text))
-                .into()
+                [loss.place.clone(), loss.measure.clone(), loss.peer.clone(), loss.how.clone()]
+                    .map(|text| escape(&text))
+                    .into()
             })
             .collect()
     };
@@ -101,7 +98,7 @@ fn lost(losses: &[Loss]) -> String {
     } else {
         out.push_str(&format!(
             "<p>Every comparison with an in-process store in which Nyala was worse in all blocks (throughput, bytes an entry), \
-             or had the longer latency by more than the histogram can blur: {}.</p>{}",
+             held fewer of the requested keys, or had the longer latency by more than the histogram can blur: {}.</p>{}",
             clear.len(),
             table(&headings, &rows(&clear))
         ));

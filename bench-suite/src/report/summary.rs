@@ -16,8 +16,8 @@ pub(crate) const HARDWARE: &str = "roofline";
 /// The harness's floor among the engines.
 pub(crate) const HARNESS: &str = "noop";
 
-/// The profile that is long enough to be quoted.
-const QUOTABLE: &str = "quick";
+/// The profiles that are long enough to be quoted.
+const QUOTABLE: [&str; 2] = ["quick", "cache-full"];
 /// Measuring threads that run less than this share of their time are disturbed.
 const BUSY: f64 = 0.9;
 
@@ -234,7 +234,7 @@ impl<'a> Summary<'a> {
         if self.record.seconds.is_none() {
             warnings.push("The run was interrupted: what follows is what it had.".to_owned());
         }
-        if self.record.run.profile != QUOTABLE {
+        if !QUOTABLE.contains(&self.record.run.profile.as_str()) {
             let profile = &self.record.run.profile;
             warnings.push(format!(
                 "Profile {profile}: shows that everything works, and is too short to be quoted."

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::experiments;
 use super::format;
 use super::losses::{self, Loss};
 use super::summary::{HARDWARE, QUANTILES, Setup, Summary};
@@ -28,6 +29,7 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
         }
     }
     replay(summary, &mut out);
+    out.push_str(&experiments::terminal(summary));
     notes(summary, &mut out);
     lost(&losses::find(summary), &mut out);
     out
@@ -266,16 +268,7 @@ fn lost(losses: &[Loss], out: &mut String) {
         format_args!("\nWhere we lose: {} of the comparisons with in-process stores", clear.len()),
     );
     for loss in clear.iter().take(LOSSES_SHOWN) {
-        line(
-            out,
-            format_args!(
-                "  {}: {} {}, {}",
-                loss.peer,
-                losses::place(loss.setup),
-                loss.measure,
-                loss.how
-            ),
-        );
+        line(out, format_args!("  {}: {} {}, {}", loss.peer, loss.place, loss.measure, loss.how));
     }
     if clear.len() > LOSSES_SHOWN {
         line(out, format_args!("  and {} more, all in the page", clear.len() - LOSSES_SHOWN));

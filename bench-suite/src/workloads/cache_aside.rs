@@ -2,9 +2,9 @@
 //! same answers, and what is compared is speed. Hit ratios under a budget are another experiment.
 
 use super::keys::{KeySpace, Space};
-use super::stream::{TRACE_VALUE_LEN, Values};
+use super::stream::Values;
 use super::{Workload, sample_every, trace};
-use crate::engines::contract::{Engine, KEY_LEN, Key, Session};
+use crate::engines::contract::{Engine, Key, Session};
 use crate::fault::Result;
 use crate::measure::closed_loop::{self, Pace};
 use crate::measure::threads::{self, Outcome};
@@ -17,8 +17,8 @@ const REQUESTS: usize = 2_000_000;
 #[derive(Debug)]
 pub(crate) struct Passes {
     streams: Vec<Vec<Key>>,
-    /// Live data after the last pass, in bytes.
-    pub(crate) live_bytes: u64,
+    /// Entries after the last pass.
+    pub(crate) entries: usize,
 }
 
 /// Each pass starts cold, in a key space of its own. Threads take requests in turn, so that they share the misses as
@@ -35,8 +35,7 @@ pub(crate) fn passes(requests: &[u32], threads: usize, seed: u64) -> Passes {
                 .collect()
         })
         .collect();
-    let entries = trace::distinct(requests) as u64 * u64::from(count);
-    Passes { streams, live_bytes: entries * (KEY_LEN + TRACE_VALUE_LEN) as u64 }
+    Passes { streams, entries: trace::distinct(requests) * count as usize }
 }
 
 /// Replays until the passes end or the time is up, whichever comes first.

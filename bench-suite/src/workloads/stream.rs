@@ -8,6 +8,9 @@ pub(crate) const VALUE_LEN: usize = 64;
 /// Bytes of a value in the replay of a trace.
 pub(crate) const TRACE_VALUE_LEN: usize = 100;
 
+/// Longest value of all.
+const LONGEST: usize = 1024;
+
 /// Values are windows of this much random data: incompressible, and small enough to stay in a core's second-level cache
 /// instead of competing with the stores for the memory bus.
 const POOL_BYTES: usize = 1 << 19;
@@ -38,15 +41,21 @@ pub(crate) struct Values {
 impl Values {
     pub(crate) fn new(seed: u64) -> Values {
         let mut random = Random::new(seed, 0x0076_616c);
-        let words = (POOL_BYTES + TRACE_VALUE_LEN).div_ceil(8);
+        let words = (POOL_BYTES + LONGEST).div_ceil(8);
         Values { pool: (0..words).flat_map(|_| random.next().to_le_bytes()).collect() }
     }
 
     /// The 64-byte value with this number.
     #[inline]
     pub(crate) fn at(&self, number: u32) -> &[u8] {
+        self.window(number, VALUE_LEN)
+    }
+
+    /// The value with this number and length, which is at most 1,024.
+    #[inline]
+    pub(crate) fn window(&self, number: u32, length: usize) -> &[u8] {
         let start = (number as usize * 8) % POOL_BYTES;
-        &self.pool[start..start + VALUE_LEN]
+        &self.pool[start..start + length]
     }
 
     /// A value of the trace's length.
@@ -106,6 +115,7 @@ mod tests {
         let values = Values::new(1);
         for number in [0, 1, 12345, u32::MAX] {
             assert_eq!(values.at(number).len(), VALUE_LEN);
+            assert_eq!(values.window(number, LONGEST).len(), LONGEST);
         }
         assert_eq!(values.of_trace().len(), TRACE_VALUE_LEN);
     }
