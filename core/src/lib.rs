@@ -37,6 +37,7 @@
 const _: () = assert!(usize::BITS == 64, "the store reserves more address space than 32 bits have");
 
 mod clock;
+mod decimal;
 mod engine;
 mod error;
 mod evict;

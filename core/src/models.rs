@@ -12,7 +12,7 @@ use crate::geometry::Geometry;
 use crate::options::{Options, Tuning};
 use crate::pin::Pinned;
 use crate::reader::{CopyTo, Entry};
-use crate::update::{Change, NewValue};
+use crate::update::Change;
 
 /// log2 of the words of a model's segment: the header and eleven records of a key and a value of two words.
 const SEGMENT_SHIFT: u32 = 6;
@@ -53,7 +53,7 @@ fn value(key: Key, write: u8) -> [u8; 16] {
 }
 
 fn set(engine: &Engine, key: Key, value: &[u8]) {
-    engine.update(&key, |_, _| Ok((Change::Store(NewValue::Bytes(value), 0), ()))).unwrap();
+    engine.set(&key, value).unwrap();
 }
 
 fn remove(engine: &Engine, key: Key) {

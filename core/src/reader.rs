@@ -183,6 +183,8 @@ impl Engine {
     }
 
     /// Where a read ends up that writers disturbed again and again.
+    #[cold]
+    #[inline(never)]
     fn read_locked<T>(
         &self,
         hash: Hash,

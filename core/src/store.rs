@@ -1,4 +1,4 @@
-//! The public handle. Every operation that changes an entry says what it wants as a closure; [`Engine::update`] does it.
+//! The public handle. Operations that change an entry say what they want, most of them as a closure; `update.rs` does it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -118,11 +118,7 @@ impl Store {
     /// # Errors
     /// [`Error::ValueTooLarge`], [`Error::Full`]: nothing was changed.
     pub fn set(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
-        let value = value.as_ref();
-        self.engine.admit_value_len(value.len())?;
-        self.engine
-            .update(key.as_ref(), |_, _| Ok((Change::Store(NewValue::Bytes(value), 0), ())))
-            .map(|_| ())
+        self.engine.set(key.as_ref(), value.as_ref())
     }
 
     /// Writes a value under a condition, with a time to live, or both.
@@ -237,18 +233,7 @@ impl Store {
         ttl_on_create: Option<Duration>,
     ) -> Result<i64> {
         let ttl_ms = ttl_on_create.map(admit_ttl).transpose()?;
-        let increment = |current: Option<Current<'_>>, now_ms: &dyn Fn() -> u64| {
-            let (sum, expiry) = match current {
-                Some(current) => {
-                    let value = current.number()?;
-                    let sum = value.checked_add(delta).ok_or(Error::Overflow { value, delta })?;
-                    (sum, current.expiry)
-                }
-                None => (delta, ttl_ms.map_or(0, |ttl_ms| now_ms().saturating_add(ttl_ms))),
-            };
-            Ok((Change::Store(NewValue::Number(sum), expiry), sum))
-        };
-        Ok(self.engine.update(key.as_ref(), increment)?.0)
+        self.engine.increment(key.as_ref(), delta, ttl_ms)
     }
 
     /// Whether a key has a value.

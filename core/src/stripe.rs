@@ -164,19 +164,25 @@ impl StripeState {
 
 impl Engine {
     /// Locks the stripe of a key. What the operation will look at first is asked for meanwhile.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self, hash: Hash, moment: &Moment<'_>) -> Result<Writer<'_>> {
-        let page = self.stripe(hash).directory.home(&self.index, hash);
+        moment.settle();
+        let stripe = self.stripe(hash);
+        let page = stripe.directory.home(&self.index, hash);
         self.index.prefetch_bucket(page, hash);
         self.index.prefetch_row(page);
-        self.lock_stripe(self.hasher.stripe(hash), moment)
+        self.writer(stripe)
     }
 
-    #[inline]
     pub(crate) fn lock_stripe(&self, number: usize, moment: &Moment<'_>) -> Result<Writer<'_>> {
         moment.settle();
-        let stripe = &*self.stripes[number];
-        let state = lock_patiently(&stripe.state).map_err(|_| Error::Corrupt {
+        self.writer(&self.stripes[number])
+    }
+
+    /// Locks a stripe; the injected clock was asked before.
+    #[inline(always)]
+    fn writer<'a>(&'a self, stripe: &'a Stripe) -> Result<Writer<'a>> {
+        let state = lock_patiently(&stripe.state).ok_or(Error::Corrupt {
             what: "a panic left this stripe half changed; open a new store",
             offset: 0,
         })?;
@@ -186,8 +192,8 @@ impl Engine {
 
 impl<'a> Writer<'a> {
     /// The entry of a key if it is the first with its tag in the home bucket, as nearly all are.
-    #[inline]
-    fn locate_at_home(&self, hash: Hash, key: &[u8]) -> Option<Located<'a>> {
+    #[inline(always)]
+    pub(crate) fn locate_at_home(&self, hash: Hash, key: &[u8]) -> Option<Located<'a>> {
         let engine = self.engine;
         let head = self.stripe.directory.home(&engine.index, hash);
         let (word, slot) = engine.index.first_in_bucket(head, hash)?;
@@ -196,7 +202,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The entry of a key, expired or not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn locate(&self, hash: Hash, key: &[u8]) -> Option<Located<'a>> {
         match self.locate_at_home(hash, key) {
             Some(found) => Some(found),
@@ -205,6 +211,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The entry of a key's hash whose record satisfies a condition.
+    #[inline(never)]
     pub(crate) fn find_record(
         &self,
         hash: Hash,
@@ -221,8 +228,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a value: over the record that is there if it fits, else to the end of the log.
-    ///
-    /// `least_len` is the length of value that a new record has room for at least.
+    #[inline(always)]
     pub(crate) fn store(
         &mut self,
         found: Option<Located<'a>>,
@@ -233,11 +239,32 @@ impl<'a> Writer<'a> {
         if let Some(found) = &found
             && let Some(version) = self.overwrite(found, &entry, moment)
         {
-            if self.engine.evicts {
-                self.engine.index.count_read(found.place.word, found.slot);
-            }
             return Ok(version);
         }
+        self.append(found, hash, entry, moment)
+    }
+
+    /// Writes a value of a key that is not at home: it lies elsewhere, or nowhere.
+    #[inline(never)]
+    pub(crate) fn store_elsewhere(
+        &mut self,
+        hash: Hash,
+        entry: NewEntry<'_>,
+        moment: &Moment<'_>,
+    ) -> std::result::Result<Version, NeedRoom> {
+        let found = self.find_record(hash, |record| record.key_is(entry.key));
+        self.store(found, hash, entry, moment)
+    }
+
+    /// Writes a record to the end of the log.
+    #[inline(never)]
+    fn append(
+        &mut self,
+        found: Option<Located<'a>>,
+        hash: Hash,
+        entry: NewEntry<'_>,
+        moment: &Moment<'_>,
+    ) -> std::result::Result<Version, NeedRoom> {
         let expires = entry.expiry != 0;
         let bare = Header::new(entry.key.len(), entry.value.len(), expires);
         let header = match entry.least_len > entry.value.len() {
@@ -405,7 +432,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Overwrites a record in place if the new value fits and nobody pins the segment.
-    fn overwrite(
+    #[inline(always)]
+    pub(crate) fn overwrite(
         &mut self,
         found: &Located<'a>,
         entry: &NewEntry<'_>,
@@ -431,11 +459,16 @@ impl<'a> Writer<'a> {
         let version = self.next_version();
         let new = Record { header, ..*record };
         new.overwrite(version.get(), entry.expiry, entry.key, entry.value);
-        if header.words() != record.header.words() && !engine.geometry.is_run(segment) {
+        if header != record.header && !engine.geometry.is_run(segment) {
             self.sub_live(record);
             self.add_live(&new);
         }
-        self.note_expiry(&new, moment);
+        if entry.expiry != 0 {
+            self.note_expiry(&new, moment);
+        }
+        if engine.evicts {
+            engine.index.count_read(found.place.word, found.slot);
+        }
         Some(version)
     }
 

@@ -18,29 +18,39 @@ pub(crate) use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering, fence},
 };
 
-/// Locks a mutex; before it goes to sleep, it tries for as long as the longest step under a stripe's lock takes, a page
-/// split of some 20 microseconds: to sleep and be woken takes longer than that.
+/// Locks a mutex; `None` if a panic under the lock has poisoned it.
 #[cfg(not(loom))]
-#[inline]
-pub(crate) fn lock_patiently<T>(mutex: &Mutex<T>) -> std::sync::LockResult<MutexGuard<'_, T>> {
+#[inline(always)]
+pub(crate) fn lock_patiently<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    if let Ok(guard) = mutex.try_lock() {
+        return Some(guard);
+    }
+    wait_for(mutex)
+}
+
+/// Before it goes to sleep, it tries for as long as the longest step under a stripe's lock takes, a page split of some 20
+/// microseconds: to sleep and be woken takes longer than that.
+#[cfg(not(loom))]
+#[cold]
+fn wait_for<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     use std::sync::TryLockError;
     const TRIES: usize = 400;
     const PAUSES_BETWEEN: usize = 4;
     for _ in 0..TRIES {
         match mutex.try_lock() {
-            Ok(guard) => return Ok(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Err(poisoned),
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(_)) => return None,
             Err(TryLockError::WouldBlock) => {
                 (0..PAUSES_BETWEEN).for_each(|_| std::hint::spin_loop());
             }
         }
     }
-    mutex.lock()
+    mutex.lock().ok()
 }
 
 #[cfg(loom)]
-pub(crate) fn lock_patiently<T>(mutex: &Mutex<T>) -> std::sync::LockResult<MutexGuard<'_, T>> {
-    mutex.lock()
+pub(crate) fn lock_patiently<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    mutex.lock().ok()
 }
 
 /// A sequentially consistent fence.
@@ -170,4 +180,23 @@ mod modelled {
 
     modelled!(AtomicU32, u32);
     modelled!(AtomicU64, u64);
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poisoned_mutex_is_not_waited_for() {
+        let mutex = Mutex::new(());
+        std::thread::scope(|scope| {
+            let panics = scope.spawn(|| {
+                let _guard = lock_patiently(&mutex).expect("nobody has it");
+                panic!("under the lock");
+            });
+            assert!(panics.join().is_err());
+        });
+        assert!(lock_patiently(&mutex).is_none());
+        assert!(lock_patiently(&mutex).is_none(), "the first look kept it locked");
+    }
 }

@@ -6,17 +6,22 @@
 //! do it; if there is no room: unlock, make room, start over
 //! unlock; pay for what was appended
 //! ```
+//! Two take a shorter way first, where nearly all of them end: a set, which has nothing to decide, and an increment of a
+//! counter that is there.
 
+use crate::clock::Moment;
+use crate::decimal::{self, Decimal};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::hash::Hash;
 use crate::log::record::Record;
 use crate::reader::expired;
-use crate::stripe::{NeedRoom, NewEntry};
+use crate::region::WORD;
+use crate::stripe::{Located, NeedRoom, NewEntry, Writer};
 use crate::types::Version;
 
-/// An `i64` in decimal has at most this many bytes. A counter gets room for them, so that it never outgrows its record.
-const NUMBER_LEN: usize = 20;
-const NUMBER_ROOM: usize = 24;
+/// A counter gets room for any number, in whole words, so that it never outgrows its record.
+const NUMBER_ROOM: usize = decimal::MAX_LEN.next_multiple_of(WORD);
 
 /// The entry as an operation finds it, under the stripe's lock.
 #[derive(Debug, Clone, Copy)]
@@ -42,15 +47,14 @@ impl Current<'_> {
     }
 
     /// The number that the value says in decimal.
-    pub(crate) fn number(&self) -> Result<i64> {
+    fn number(&self) -> Result<i64> {
+        let mut bytes = [0; decimal::MAX_LEN];
         let len = self.value_len();
-        let mut bytes = [0; NUMBER_LEN];
-        let value = bytes.get_mut(..len).ok_or(Error::NotANumber { len })?;
-        match self.record.value() {
-            Some(packed) => packed.copy_to(value),
-            None => return Err(Error::NotANumber { len }),
-        }
-        parse_number(value)
+        let parsed = bytes.get_mut(..len).and_then(|text| {
+            self.record.value()?.copy_to(text);
+            decimal::parse(text)
+        });
+        parsed.ok_or(Error::NotANumber { len })
     }
 
     pub(crate) fn value_is(&self, bytes: &[u8]) -> bool {
@@ -79,24 +83,100 @@ pub(crate) enum NewValue<'v> {
 }
 
 impl Engine {
+    /// Writes a value without expiry, whatever is there.
+    pub(crate) fn set(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.admit_value_len(value.len())?;
+        let hash = self.admit_key(key)?;
+        let moment = self.moment();
+        let mut writer = self.lock(hash, &moment)?;
+        let entry = NewEntry { key, value, expiry: 0, least_len: 0 };
+        let done = match writer.locate_at_home(hash, key) {
+            Some(found) => writer.store(Some(found), hash, entry, &moment),
+            None => writer.store_elsewhere(hash, entry, &moment),
+        };
+        let appended = writer.appended;
+        drop(writer);
+        match done {
+            Ok(_) => {
+                self.pay(appended, &moment);
+                Ok(())
+            }
+            Err(NeedRoom) => self.set_in_need(key, value),
+        }
+    }
+
+    #[cold]
+    fn set_in_need(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.update(key, |_, _| Ok((Change::Store(NewValue::Bytes(value), 0), ()))).map(|_| ())
+    }
+
+    /// Adds to the number that the value says and answers the sum. A key that is not there counts as 0, and is created with
+    /// a lifetime of `ttl_ms` milliseconds if that is given.
+    pub(crate) fn increment(&self, key: &[u8], delta: i64, ttl_ms: Option<u64>) -> Result<i64> {
+        let hash = self.admit_key(key)?;
+        let moment = self.moment();
+        let mut writer = self.lock(hash, &moment)?;
+        if let Some(found) = writer.locate(hash, key)
+            && let Some(sum) = writer.add_in_place(&found, key, delta, &moment)
+        {
+            return Ok(sum);
+        }
+        self.increment_anyhow(writer, hash, key, (delta, ttl_ms), &moment)
+    }
+
+    /// Out of line, so that the short way keeps its registers.
+    #[inline(never)]
+    fn increment_anyhow<'a>(
+        &'a self,
+        writer: Writer<'a>,
+        hash: Hash,
+        key: &[u8],
+        (delta, ttl_ms): (i64, Option<u64>),
+        moment: &Moment<'_>,
+    ) -> Result<i64> {
+        let add = |current: Option<Current<'_>>, now_ms: &dyn Fn() -> u64| {
+            let (sum, expiry) = match current {
+                Some(current) => {
+                    let value = current.number()?;
+                    let sum = value.checked_add(delta).ok_or(Error::Overflow { value, delta })?;
+                    (sum, current.expiry)
+                }
+                None => (delta, ttl_ms.map_or(0, |ttl_ms| now_ms().saturating_add(ttl_ms))),
+            };
+            Ok((Change::Store(NewValue::Number(sum), expiry), sum))
+        };
+        Ok(self.update_locked(writer, hash, key, moment, add)?.0)
+    }
+
     /// Lets `decide` look at the entry of a key and does what it says, as one step. Answers what `decide` answered last,
     /// and the version if a value was written.
     #[inline]
     pub(crate) fn update<'v, T>(
         &self,
         key: &[u8],
-        mut decide: impl FnMut(Option<Current<'_>>, &dyn Fn() -> u64) -> Result<(Change<'v>, T)>,
+        decide: impl FnMut(Option<Current<'_>>, &dyn Fn() -> u64) -> Result<(Change<'v>, T)>,
     ) -> Result<(T, Option<Version>)> {
         let hash = self.admit_key(key)?;
         let moment = self.moment();
+        let writer = self.lock(hash, &moment)?;
+        self.update_locked(writer, hash, key, &moment, decide)
+    }
+
+    fn update_locked<'a, 'v, T>(
+        &'a self,
+        mut writer: Writer<'a>,
+        hash: Hash,
+        key: &[u8],
+        moment: &Moment<'_>,
+        mut decide: impl FnMut(Option<Current<'_>>, &dyn Fn() -> u64) -> Result<(Change<'v>, T)>,
+    ) -> Result<(T, Option<Version>)> {
         let mut attempt = 0;
         loop {
-            let mut writer = self.lock(hash, &moment)?;
             let found = writer.locate(hash, key);
             let current = found
                 .as_ref()
                 .map(|found| Current { record: found.record, expiry: found.record.expiry() });
-            let current = current.filter(|current| !expired(current.expiry, &moment));
+            let current = current.filter(|current| !expired(current.expiry, moment));
             let (change, answer) = decide(current, &|| moment.now_ms())?;
             let done = match (change, found) {
                 (Change::Store(value, expiry), _) => {
@@ -105,10 +185,10 @@ impl Engine {
                     self.admit_value_len(bytes.len())?;
                     let least_len = if let NewValue::Number(_) = value { NUMBER_ROOM } else { 0 };
                     let entry = NewEntry { key, value: bytes, expiry, least_len };
-                    writer.store(found, hash, entry, &moment).map(Some)
+                    writer.store(found, hash, entry, moment).map(Some)
                 }
                 (Change::Expire(expiry), Some(found)) => {
-                    writer.set_expiry(found, hash, expiry, &moment).map(|()| None)
+                    writer.set_expiry(found, hash, expiry, moment).map(|()| None)
                 }
                 (Change::Remove, Some(found)) if current.is_some() => {
                     writer.remove(found, hash);
@@ -124,15 +204,39 @@ impl Engine {
             drop(writer);
             match done {
                 Ok(version) => {
-                    self.pay(appended, &moment);
+                    self.pay(appended, moment);
                     return Ok((answer, version));
                 }
                 Err(NeedRoom) => {
-                    self.make_room(words_of(key, change), &moment, attempt)?;
+                    self.make_room(words_of(key, change), moment, attempt)?;
                     attempt += 1;
+                    writer = self.lock(hash, moment)?;
                 }
             }
         }
+    }
+}
+
+impl<'a> Writer<'a> {
+    /// Adds to a number of few digits that has not expired and whose sum fits where it is; else changes nothing.
+    #[inline(always)]
+    fn add_in_place(
+        &mut self,
+        found: &Located<'a>,
+        key: &[u8],
+        delta: i64,
+        moment: &Moment<'_>,
+    ) -> Option<i64> {
+        let expiry = found.record.expiry();
+        if expired(expiry, moment) {
+            return None;
+        }
+        let value = found.record.value()?;
+        let sum = decimal::parse_word(value.as_word()?, value.len())?.checked_add(delta)?;
+        let text = Decimal::new(sum);
+        let entry = NewEntry { key, value: text.as_bytes(), expiry, least_len: NUMBER_ROOM };
+        self.overwrite(found, &entry, moment)?;
+        Some(sum)
     }
 }
 
@@ -149,7 +253,7 @@ fn words_of(key: &[u8], change: Change<'_>) -> usize {
 /// Holds a value that an operation makes up.
 #[derive(Default)]
 struct Scratch {
-    number: [u8; NUMBER_LEN],
+    number: Option<Decimal>,
     joined: Vec<u8>,
 }
 
@@ -157,23 +261,7 @@ impl Scratch {
     fn bytes<'a>(&'a mut self, value: NewValue<'a>, current: Option<Current<'_>>) -> &'a [u8] {
         match value {
             NewValue::Bytes(bytes) => bytes,
-            NewValue::Number(number) => {
-                let mut rest = number.unsigned_abs();
-                let mut first = NUMBER_LEN;
-                loop {
-                    first -= 1;
-                    self.number[first] = b'0' + (rest % 10) as u8;
-                    rest /= 10;
-                    if rest == 0 {
-                        break;
-                    }
-                }
-                if number < 0 {
-                    first -= 1;
-                    self.number[first] = b'-';
-                }
-                &self.number[first..]
-            }
+            NewValue::Number(number) => self.number.insert(Decimal::new(number)).as_bytes(),
             NewValue::Appended(tail) => {
                 if let Some(current) = current {
                     current.record.copy_value(&mut self.joined);
@@ -181,45 +269,6 @@ impl Scratch {
                 self.joined.extend_from_slice(tail);
                 &self.joined
             }
-        }
-    }
-}
-
-/// The number that a value says in canonical decimal: no sign but a minus before a number that is not zero, no leading
-/// zeros, no spaces.
-fn parse_number(value: &[u8]) -> Result<i64> {
-    let bad = || Error::NotANumber { len: value.len() };
-    let digits = value.strip_prefix(b"-").unwrap_or(value);
-    let negative = digits.len() != value.len();
-    if digits.is_empty() || digits[0] == b'0' && value != b"0" {
-        return Err(bad());
-    }
-    // Downwards, because there is one more negative number than positive ones.
-    let mut number = 0_i64;
-    for digit in digits {
-        if !digit.is_ascii_digit() {
-            return Err(bad());
-        }
-        let digit = i64::from(digit - b'0');
-        let next = number.checked_mul(10).and_then(|number| number.checked_sub(digit));
-        number = next.ok_or_else(bad)?;
-    }
-    if negative { Ok(number) } else { number.checked_neg().ok_or_else(bad) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_canonical_decimals_are_numbers() {
-        for number in [0, 1, -1, 42, i64::MAX, i64::MIN] {
-            assert_eq!(parse_number(number.to_string().as_bytes()), Ok(number));
-        }
-        for text in
-            ["", "-", "-0", "+1", "01", "-01", " 1", "1 ", "1e3", "9223372036854775808", "x"]
-        {
-            assert!(parse_number(text.as_bytes()).is_err(), "{text:?}");
         }
     }
 }

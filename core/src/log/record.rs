@@ -125,7 +125,11 @@ impl Header {
 
     /// The header after the value has been overwritten in place, or `None` if the new value does not fit, or would
     /// leave most of a long extent unused.
+    #[inline(always)]
     pub(crate) fn overwritten(self, value_len: usize) -> Option<Self> {
+        if value_len == self.value_len() {
+            return Some(self);
+        }
         let extent = self.extent();
         let fresh = Header::new(self.key_len(), value_len, self.has_expiry_word());
         let slack = extent.checked_sub(fresh.words())?;
@@ -250,6 +254,7 @@ impl<'a> Record<'a> {
 
     /// Writes a record over the one that is here, whose version is odd. Release: a reader that sees the even version sees
     /// the bytes.
+    #[inline(always)]
     pub(crate) fn overwrite(&self, version: u64, expiry: u64, key: &[u8], value: &[u8]) {
         if self.header.has_expiry_word() {
             self.set_expiry(expiry);
@@ -300,6 +305,19 @@ impl<'a> Packed<'a> {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// One to eight bytes as the low bytes of a word.
+    #[inline]
+    pub(crate) fn as_word(&self) -> Option<u64> {
+        if !(1..=WORD).contains(&self.len) {
+            return None;
+        }
+        let mut word = self.words[0].load(Relaxed) >> (8 * self.skip);
+        if self.skip + self.len > WORD {
+            word |= self.words[1].load(Relaxed) << (8 * (WORD - self.skip));
+        }
+        Some(word & u64::MAX >> (8 * (WORD - self.len)))
     }
 
     /// Appends the bytes to a vector.

@@ -10,6 +10,9 @@ use super::history::{Event, Ticks};
 use super::trial::{Noise, Shape};
 use crate::common::{Check, Random};
 
+/// Longest value: where segments are small, such ones have pages of their own.
+pub(crate) const LONGEST: usize = 6_000;
+
 /// Keys of a history at most.
 pub(crate) const KEYS: usize = 3;
 
@@ -92,7 +95,7 @@ impl<'a> Player<'a> {
             seen: Default::default(),
             written: 0,
             lens: Lens::Short,
-            value_limit: store.max_value_len(),
+            value_limit: LONGEST,
         }
     }
 

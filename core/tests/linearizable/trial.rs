@@ -7,7 +7,7 @@ use nyala::{Eviction, Options, Store, Tuning};
 
 use super::checker::check;
 use super::history::{Event, Ticks};
-use super::player::{Gate, KEYS, Player};
+use super::player::{Gate, KEYS, LONGEST, Player};
 use crate::common::{Check, Random, ensure, validate};
 
 pub(crate) const THREADS: usize = 4;
@@ -160,7 +160,7 @@ impl Shape {
         let options = Options::memory(self.max_bytes).eviction(self.eviction).tuning(tuning);
         let store = Store::open(options).map_err(|error| error.to_string())?;
 
-        let value = vec![b'-'; self.noise.values.mean(store.max_value_len())];
+        let value = vec![b'-'; self.noise.values.mean(LONGEST)];
         for number in 0..self.noise.keys {
             // Full here as well, where there is more noise than room.
             let _ = store.set(self.noise_key(number), &value);
