@@ -11,9 +11,11 @@ use crate::log::space::{Regions, Space};
 use crate::options::{Eviction, Options};
 use crate::reclaim::Pacer;
 use crate::region::Region;
+use crate::removal::Listening;
 use crate::stats::Stats;
 use crate::stripe::Stripe;
 use crate::sync::Padded;
+use crate::tally::Tally;
 
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -29,6 +31,9 @@ pub(crate) struct Engine {
     pub(crate) pacer: Pacer,
     pub(crate) clock: ClockSource,
     pub(crate) birthplace: Birthplace,
+    pub(crate) listening: Listening,
+    /// Hits and misses, if they are counted.
+    pub(crate) tally: Option<Tally>,
 }
 
 impl Engine {
@@ -46,7 +51,11 @@ impl Engine {
         )?;
         let index = Index::new(&geometry)?;
         let stripe_bytes = size_of::<Padded<Stripe>>() + Directory::committed(0);
-        let space = Space::new(&geometry, size_of::<Engine>() + geometry.stripes * stripe_bytes);
+        let evicts = options.eviction != Eviction::None;
+        let counts_reads = options.count_reads.unwrap_or(evicts);
+        let tally_bytes = if counts_reads { Tally::bytes() } else { 0 };
+        let fixed = size_of::<Engine>() + geometry.stripes * stripe_bytes + tally_bytes;
+        let space = Space::new(&geometry, fixed);
         let stripes = (0..geometry.stripes)
             .map(|number| {
                 let page = space.take_page(&log).ok_or_else(|| {
@@ -65,7 +74,9 @@ impl Engine {
             pacer: Pacer::default(),
             clock: ClockSource::new(options.clock.clone()),
             birthplace: Birthplace::here(),
-            evicts: options.eviction != Eviction::None,
+            listening: options.listening.clone(),
+            tally: counts_reads.then(Tally::new),
+            evicts,
             geometry,
             log,
             index,
@@ -99,6 +110,62 @@ impl Engine {
         &self.stripes[self.hasher.stripe(hash)]
     }
 
+    /// Milliseconds since the oldest leased segment was leased; 0 if there is none.
+    fn oldest_ms(&self) -> u64 {
+        let moment = self.moment();
+        let stripes = (0..self.stripes.len()).filter_map(|n| self.lock_stripe(n, &moment).ok());
+        let oldest = stripes.filter_map(|stripe| stripe.oldest_lease_ms()).min();
+        oldest.map_or(0, |oldest| moment.now_ms().saturating_sub(oldest))
+    }
+
+    /// Counts a read, if reads are counted.
+    #[inline]
+    pub(crate) fn count_outcome(&self, hash: Hash, hit: bool) {
+        if let Some(tally) = &self.tally
+            && tally.count(hit)
+        {
+            self.sample(hash);
+        }
+    }
+
+    #[cold]
+    fn sample(&self, hash: Hash) {
+        if let Ok(mut hottest) = self.stripe(hash).hottest.try_lock() {
+            hottest.count(hash);
+        }
+    }
+
+    /// The keys that were read most of late, with about how often, most first.
+    pub(crate) fn hottest(&self, most: usize, moment: &Moment<'_>) -> Result<Vec<(Vec<u8>, u64)>> {
+        let mut reads: Vec<(Hash, u64)> = Vec::new();
+        for stripe in &self.stripes {
+            let hottest = stripe.hottest.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            reads.extend(hottest.reads());
+        }
+        reads.sort_unstable_by_key(|(_, reads)| std::cmp::Reverse(*reads));
+        let mut keys = Vec::new();
+        for (hash, reads) in reads {
+            if keys.len() == most {
+                break;
+            }
+            // Entries that are gone have no key to show.
+            keys.extend(self.key_of(hash, moment)?.map(|key| (key, reads)));
+        }
+        Ok(keys)
+    }
+
+    /// The key of an entry with this hash, if there is one.
+    fn key_of(&self, hash: Hash, moment: &Moment<'_>) -> Result<Option<Vec<u8>>> {
+        let writer = self.lock(hash, moment)?;
+        let mut key = Vec::new();
+        let found = writer.find_record(hash, |record| {
+            key.clear();
+            record.copy_key(&mut key);
+            self.hasher.hash(&key) == hash
+        });
+        Ok(found.map(|_| key))
+    }
+
     /// Where the budget gives memory back.
     pub(crate) fn regions(&self) -> Regions<'_> {
         Regions { log: &self.log, index_pages: &self.index.pages }
@@ -117,16 +184,19 @@ impl Engine {
 
     pub(crate) fn stats(&self) -> Stats {
         let spending = self.space.spending();
-        let live_bytes = 8 * self.live_and_used().0 as u64;
+        let (live, used) = self.live_and_used();
+        let (live_bytes, used_bytes) = (8 * live as u64, 8 * used as u64);
         let segment_bytes = self.geometry.segment_bytes() as u64;
+        let leased_bytes = spending.leased as u64 * segment_bytes + spending.run_bytes as u64;
+        let entries = |stripe: &Padded<Stripe>| stripe.counters.entries() as u64;
         let sum = |count: fn(&Stripe) -> u64| self.stripes.iter().map(|s| count(s)).sum::<u64>();
         Stats {
             entries: sum(|stripe| stripe.counters.entries() as u64),
             max_bytes: self.space.max_bytes(),
             used_bytes: spending.committed as u64,
             live_bytes,
-            dead_bytes: (spending.leased as u64 * segment_bytes + spending.run_bytes as u64)
-                .saturating_sub(live_bytes),
+            dead_bytes: used_bytes.saturating_sub(live_bytes),
+            slack_bytes: leased_bytes.saturating_sub(used_bytes),
             index_bytes: spending.index as u64,
             segment_bytes,
             segments_leased: spending.leased as u64,
@@ -136,6 +206,11 @@ impl Engine {
             segments_limbo: spending.limbo as u64,
             segments_pinned: self.segments.pinned(),
             stripes: self.stripes.len() as u64,
+            fewest_in_stripe: self.stripes.iter().map(entries).min().unwrap_or(0),
+            most_in_stripe: self.stripes.iter().map(entries).max().unwrap_or(0),
+            oldest_ms: self.oldest_ms(),
+            hits: self.tally.as_ref().map_or(0, Tally::hits),
+            misses: self.tally.as_ref().map_or(0, Tally::misses),
             index_pages: spending.pages as u64,
             records_moved: sum(|stripe| stripe.counters.records_moved()),
             bytes_moved: 8 * sum(|stripe| stripe.counters.words_moved()),

@@ -18,6 +18,7 @@
 use crate::clock::Moment;
 use crate::ghost::Ghosts;
 use crate::hash::Hash;
+use crate::removal::Cause;
 use crate::stripe::{Keep, Located, NeedRoom, Pool, Victim, Writer};
 
 /// Admission's share of the words that a stripe leases: one in so many.
@@ -65,7 +66,7 @@ impl<'a> Writer<'a> {
             return self.keep(found, hash, lowered, victim, moment);
         }
         self.count_eviction(&found);
-        self.remove(found, hash);
+        self.remove(found, hash, Cause::Evicted);
         if victim.pool == Pool::Admission
             && let Some(ghosts) = &mut self.state.ghosts
         {

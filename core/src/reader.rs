@@ -365,6 +365,7 @@ impl Engine {
                     Look::Entry(found) => found,
                     _ => self.read_anywhere(asked.hash, key, moment, copy)?,
                 };
+                self.count_outcome(asked.hash, found.is_some());
                 each(number * GROUP + i, found.map(|()| value.as_slice()));
             }
         }

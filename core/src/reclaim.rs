@@ -129,8 +129,7 @@ impl Engine {
         let mut stuck = 0;
         while walked < words {
             let stripe = self.pacer.stripe.load(Ordering::Relaxed) as usize;
-            let step = self.lock_stripe(stripe, moment)?.reclaim_step(moment, aim)?;
-            match step {
+            match self.step(stripe, aim, moment)? {
                 Step::Walked(n) => walked += n.max(1),
                 Step::Freed(n) => {
                     walked += n.max(1);
@@ -147,6 +146,13 @@ impl Engine {
             }
         }
         Ok(walked)
+    }
+
+    /// One step under the lock of a stripe; the listener is told afterwards.
+    fn step(&self, stripe: usize, aim: Aim, moment: &Moment<'_>) -> Result<Step> {
+        let step = self.lock_stripe(stripe, moment)?.reclaim_step(moment, aim)?;
+        self.tell(stripe, moment);
+        Ok(step)
     }
 
     /// Chooses the stripe with the most dead and expired words, in a cache the one with the most words at all, or the one
@@ -234,10 +240,13 @@ impl Engine {
                 if writer.state.victim.is_none() {
                     break;
                 }
-                match writer.reclaim_step(moment, self.usual_aim())? {
-                    Step::NoRoom => break,
-                    _ => dropped = true,
+                let step = writer.reclaim_step(moment, self.usual_aim())?;
+                drop(writer);
+                self.tell(number, moment);
+                if step == Step::NoRoom {
+                    break;
                 }
+                dropped = true;
             }
         }
         Ok(dropped)
@@ -283,7 +292,7 @@ impl Engine {
                     true => Aim::Evict(Keep::Read),
                     false => Aim::Compact(WORTH_MAINTAINING),
                 };
-                match self.lock_stripe(number, moment)?.reclaim_step(moment, aim)? {
+                match self.step(number, aim, moment)? {
                     Step::Walked(_) | Step::Freed(_) => {}
                     Step::Nothing | Step::NoRoom => break,
                 }

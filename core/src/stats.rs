@@ -13,8 +13,10 @@ pub struct Stats {
     pub used_bytes: u64,
     /// Bytes of the log that live records occupy, headers included.
     pub live_bytes: u64,
-    /// Bytes of leased segments that hold dead records, shrunk values' remains and tails.
+    /// Bytes of leased segments that hold dead records, shrunk values' remains and headers.
     pub dead_bytes: u64,
+    /// Bytes of leased segments behind their last record.
+    pub slack_bytes: u64,
     /// Committed bytes of the index: pages, their versions, directories, and a cache's memory of what it evicted.
     pub index_bytes: u64,
     /// Size of one segment.
@@ -33,6 +35,10 @@ pub struct Stats {
     pub segments_pinned: u64,
     /// Locks, each with its part of the index.
     pub stripes: u64,
+    /// Entries of the stripe that has fewest.
+    pub fewest_in_stripe: u64,
+    /// Entries of the stripe that has most.
+    pub most_in_stripe: u64,
     /// Index pages in use.
     pub index_pages: u64,
     /// Records that reclaim has moved since the store was opened.
@@ -41,6 +47,13 @@ pub struct Stats {
     pub bytes_moved: u64,
     /// Entries whose expiry reclaim or a write has noticed since the store was opened.
     pub expired: u64,
+    /// Reads that found an entry, if reads are counted: see [`Options::count_reads`](crate::Options::count_reads).
+    pub hits: u64,
+    /// Reads that found none, if reads are counted.
+    pub misses: u64,
+    /// Milliseconds since the oldest segment that is in use was begun: no entry is older, but for those that reclaim has
+    /// copied since.
+    pub oldest_ms: u64,
     /// Entries that were evicted to make room since the cache was opened.
     pub evicted: u64,
     /// Bytes of the log that they occupied, headers included.

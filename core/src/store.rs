@@ -110,7 +110,9 @@ impl Store {
     pub fn pin(&self, key: impl AsRef<[u8]>) -> Result<Option<Pinned>> {
         let key = key.as_ref();
         let hash = self.engine.admit_key(key)?;
-        Pinned::new(&self.engine, hash, key, &self.engine.moment())
+        let pinned = Pinned::new(&self.engine, hash, key, &self.engine.moment())?;
+        self.engine.count_outcome(hash, pinned.is_some());
+        Ok(pinned)
     }
 
     /// Writes a value. A time to live that the entry had ends.
@@ -417,7 +419,15 @@ impl Store {
         self.engine.geometry.max_value_len
     }
 
-    /// Numbers about the store; costs microseconds.
+    /// The keys that were read most of late, with about how often, most first; at most `most` of them. Known by samples of
+    /// one read in 64, if reads are counted: see [`Options::count_reads`]. A key that is read less than one in some
+    /// sixteen reads of its stripe may be missing or overestimated. Takes each stripe's lock for microseconds.
+    pub fn hottest(&self, most: usize) -> Result<Vec<(Vec<u8>, u64)>> {
+        self.engine.birthplace.check()?;
+        self.engine.hottest(most, &self.engine.moment())
+    }
+
+    /// Numbers about the store; costs microseconds: takes each stripe's lock for a moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.engine.stats()
@@ -455,7 +465,9 @@ impl Store {
     #[inline]
     fn read<T>(&self, key: &[u8], read: impl Visit<T>) -> Result<Option<T>> {
         let hash = self.engine.admit_key(key)?;
-        self.engine.read(hash, key, &self.engine.moment(), read)
+        let found = self.engine.read(hash, key, &self.engine.moment(), read)?;
+        self.engine.count_outcome(hash, found.is_some());
+        Ok(found)
     }
 
     fn set_expiry(

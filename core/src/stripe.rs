@@ -9,11 +9,13 @@ use crate::error::{Error, Result};
 use crate::geometry::RUN_PAGE_WORDS;
 use crate::ghost::Ghosts;
 use crate::hash::{Hash, MAX_STRIPES};
+use crate::hottest::Hottest;
 use crate::index::{Directory, Helpers, Place, Slot};
 use crate::log::record::{Header, Record};
-use crate::log::segment::{Account, SEGMENT_HEADER_WORDS};
+use crate::log::segment::{Account, LEASED_AT_WORD, SEGMENT_HEADER_WORDS};
 use crate::log::space::Purpose;
 use crate::region::LINE_WORDS;
+use crate::removal::{Cause, Departed};
 use crate::sync::{
     AtomicU64, Mutex, MutexGuard, Ordering, Padded, fence, full_fence, lock_patiently,
 };
@@ -25,6 +27,8 @@ pub(crate) struct Stripe {
     pub(crate) directory: Padded<Directory>,
     pub(crate) counters: Counters,
     state: Mutex<StripeState>,
+    /// Fed by sampled reads; a reader that finds it busy goes on without.
+    pub(crate) hottest: Mutex<Hottest>,
 }
 
 /// Written under the stripe's lock, read by anybody.
@@ -60,6 +64,8 @@ pub(crate) struct StripeState {
     pub(crate) ghosts: Option<Ghosts>,
     /// Whether a cache has not yet had to evict, so that every entry is let in.
     pub(crate) filling: bool,
+    /// Entries that are gone and that the listener has not been told of.
+    pub(crate) departed: Vec<Departed>,
 }
 
 /// The two kinds of segments of a stripe. In a store that does not evict, admission holds fresh records and main
@@ -143,7 +149,9 @@ impl Stripe {
                 victim: None,
                 ghosts: None,
                 filling: true,
+                departed: Vec::new(),
             }),
+            hottest: Mutex::default(),
         }
     }
 }
@@ -279,7 +287,7 @@ impl<'a> Writer<'a> {
             Some(found) => self.pool_of(&found.record),
             None => self.pool_for(hash),
         };
-        let start = self.reserve(header.extent(), pool, Purpose::Fresh).ok_or(NeedRoom)?;
+        let start = self.reserve(header.extent(), pool, Purpose::Fresh, moment).ok_or(NeedRoom)?;
         let version = self.next_version();
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(version.get(), entry.expiry, entry.key, entry.value);
@@ -310,7 +318,8 @@ impl<'a> Writer<'a> {
         } else if expiry != 0 {
             let header = found.record.compact_header(true);
             let pool = self.pool_of(&found.record);
-            let start = self.reserve(header.extent(), pool, Purpose::Fresh).ok_or(NeedRoom)?;
+            let start =
+                self.reserve(header.extent(), pool, Purpose::Fresh, moment).ok_or(NeedRoom)?;
             let copy = found.record.copy_to(self.engine.log.view(), start, header);
             copy.set_expiry(expiry);
             self.publish(Some(found), found.place, hash, copy, found.slot.frequency(), moment);
@@ -319,7 +328,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Removes an entry.
-    pub(crate) fn remove(&mut self, found: Located<'a>, hash: Hash) {
+    pub(crate) fn remove(&mut self, found: Located<'a>, hash: Hash, cause: Cause) {
+        self.note_departure(&found.record, cause);
         self.engine.index.remove(found.place, hash);
         self.let_die(&found.record);
         sub(&self.stripe.counters.entries, 1);
@@ -335,7 +345,7 @@ impl<'a> Writer<'a> {
 
     /// Removes an entry whose expiry was noticed.
     pub(crate) fn remove_expired(&mut self, found: Located<'a>, hash: Hash) {
-        self.remove(found, hash);
+        self.remove(found, hash, Cause::Expired);
         add(&self.stripe.counters.expired, 1);
     }
 
@@ -354,8 +364,9 @@ impl<'a> Writer<'a> {
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
         let header = found.record.compact_header(found.record.expiry() != 0);
-        let start =
-            self.reserve(header.extent(), Pool::Main, Purpose::Survivors).ok_or(NeedRoom)?;
+        let start = self
+            .reserve(header.extent(), Pool::Main, Purpose::Survivors, moment)
+            .ok_or(NeedRoom)?;
         let copy = found.record.copy_to(self.engine.log.view(), start, header);
         self.publish(Some(found), found.place, hash, copy, frequency, moment);
         add(&self.stripe.counters.records_moved, 1);
@@ -500,15 +511,21 @@ impl<'a> Writer<'a> {
 
     /// Words at the end of an open segment, for a record that is written before the lock is released.
     #[inline]
-    fn reserve(&mut self, words: usize, pool: Pool, purpose: Purpose) -> Option<usize> {
+    fn reserve(
+        &mut self,
+        words: usize,
+        pool: Pool,
+        purpose: Purpose,
+        moment: &Moment<'_>,
+    ) -> Option<usize> {
         if let Some(pages) = self.engine.geometry.run_pages_of(words) {
-            return self.lease_run(pages, pool);
+            return self.lease_run(pages, pool, moment);
         }
         if self.state.open[pool as usize].is_none_or(|open| open.next + words > open.end) {
             if let Some(full) = self.state.open[pool as usize].take() {
                 self.state.sealed[pool as usize].push_back(full.segment);
             }
-            self.state.open[pool as usize] = Some(self.lease(pool, purpose)?);
+            self.state.open[pool as usize] = Some(self.lease(pool, purpose, moment)?);
         }
         let open = self.state.open[pool as usize].as_mut()?;
         let start = open.next;
@@ -527,7 +544,7 @@ impl<'a> Writer<'a> {
 
     /// A run of its own for a large record. It is not copied by reclaim, so that only fresh records come here.
     #[cold]
-    fn lease_run(&mut self, pages: usize, pool: Pool) -> Option<usize> {
+    fn lease_run(&mut self, pages: usize, pool: Pool, moment: &Moment<'_>) -> Option<usize> {
         let engine = self.engine;
         let words = pages * RUN_PAGE_WORDS;
         if !engine.evicts && engine.over_limit(words) {
@@ -536,7 +553,7 @@ impl<'a> Writer<'a> {
         let (run, lease) = engine.space.lease_run(pages, &engine.segments, &engine.log)?;
         // As in `lease`.
         fence(Ordering::Release);
-        let start = self.begin_lease(run, lease);
+        let start = self.begin_lease(run, lease, moment);
         self.state.sealed[pool as usize].push_back(run);
         self.state.leased[pool as usize] += words;
         add(&self.stripe.counters.used_words, words as u64);
@@ -545,14 +562,24 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes the header of a segment or run; answers where its first record begins.
-    fn begin_lease(&self, segment: usize, lease: u64) -> usize {
+    fn begin_lease(&self, segment: usize, lease: u64, moment: &Moment<'_>) -> usize {
         let first = self.engine.geometry.first_word(segment);
         self.engine.log.view().store(first, lease);
         self.engine.log.view().store(first + 1, self.state.number as u64);
+        self.engine.log.view().store(first + LEASED_AT_WORD, moment.now_ms());
         first + SEGMENT_HEADER_WORDS
     }
 
-    fn lease(&mut self, pool: Pool, purpose: Purpose) -> Option<Open> {
+    /// When the oldest segment of the stripe was leased, in milliseconds since the epoch.
+    pub(crate) fn oldest_lease_ms(&self) -> Option<u64> {
+        let oldest = self.state.sealed.iter().filter_map(VecDeque::front).copied();
+        let open = self.state.open.iter().flatten().map(|open| open.segment);
+        let first_word = |segment| self.engine.geometry.first_word(segment);
+        let leased_at = |segment| self.engine.log.view().load(first_word(segment) + LEASED_AT_WORD);
+        oldest.chain(open).map(leased_at).min()
+    }
+
+    fn lease(&mut self, pool: Pool, purpose: Purpose, moment: &Moment<'_>) -> Option<Open> {
         let engine = self.engine;
         if purpose == Purpose::Fresh && !engine.evicts && engine.over_limit(0) {
             return None;
@@ -561,7 +588,7 @@ impl<'a> Writer<'a> {
         // Pairs with the acquire fence at the end of a reader's look: a reader that sees any word written from here on
         // sees the generation that ended before.
         fence(Ordering::Release);
-        let next = self.begin_lease(segment, lease);
+        let next = self.begin_lease(segment, lease, moment);
         engine.segments.account(segment).open(pool);
         self.state.leased[pool as usize] += engine.geometry.segment_words();
         add(&self.stripe.counters.used_words, SEGMENT_HEADER_WORDS as u64);

@@ -17,6 +17,7 @@ use crate::hash::Hash;
 use crate::log::record::Record;
 use crate::reader::expired;
 use crate::region::WORD;
+use crate::removal::Cause;
 use crate::stripe::{Located, NeedRoom, NewEntry, Writer};
 use crate::types::Version;
 
@@ -191,7 +192,7 @@ impl Engine {
                     writer.set_expiry(found, hash, expiry, moment).map(|()| None)
                 }
                 (Change::Remove, Some(found)) if current.is_some() => {
-                    writer.remove(found, hash);
+                    writer.remove(found, hash, Cause::Removed);
                     Ok(None)
                 }
                 (_, Some(found)) if current.is_none() => {
@@ -204,6 +205,7 @@ impl Engine {
             drop(writer);
             match done {
                 Ok(version) => {
+                    self.tell(self.hasher.stripe(hash), moment);
                     self.pay(appended, moment);
                     return Ok((answer, version));
                 }

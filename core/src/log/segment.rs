@@ -7,9 +7,12 @@ use crate::region::{WORD, Zeroable, zeroed};
 use crate::stripe::Pool;
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, Padded, full_fence};
 
-/// Words at the start of a segment that describe it: lease number, stripe; the rest is for files. No record has
+/// Words at the start of a segment that describe it: lease number, stripe, time; the rest is for files. No record has
 /// address 0 for this reason, so that 0 can mean an empty slot.
 pub(crate) const SEGMENT_HEADER_WORDS: usize = 8;
+
+/// Word of the header that says when the lease began, in milliseconds since the epoch.
+pub(crate) const LEASED_AT_WORD: usize = 2;
 
 /// Lifetimes are counted in classes, so that reclaim knows where the expired records are without reading them.
 const EXPIRY_CLASSES: usize = 4;
