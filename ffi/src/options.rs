@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::mem::offset_of;
 use std::sync::Arc;
 
-use nyala::{Clock, Error, Eviction, Options};
+use nyala::{Cause, Clock, Error, Eviction, Options, Removal};
 
 use crate::boundary::{self, Failure};
 use crate::status::{NYALA_OK, nyala_status};
@@ -19,6 +19,39 @@ pub type nyala_now_ms_fn = Option<unsafe extern "C" fn(userdata: *mut c_void) ->
 pub const NYALA_EVICTION_NONE: u32 = 0;
 /// Eviction: a cache. What is read least makes room for what is new.
 pub const NYALA_EVICTION_ADAPTIVE: u32 = 1;
+
+/// Reads are counted in a cache and not in a store.
+pub const NYALA_COUNT_READS_DEFAULT: u32 = 0;
+/// Reads are counted: hits, misses, and the keys that are read most. Costs about a nanosecond a read, and 9 KiB.
+pub const NYALA_COUNT_READS_ON: u32 = 1;
+/// Reads are not counted.
+pub const NYALA_COUNT_READS_OFF: u32 = 2;
+
+/// Cause: a cache needed the room.
+pub const NYALA_CAUSE_EVICTED: u32 = 1;
+/// Cause: the entry's time had come, and a write or upkeep noticed.
+pub const NYALA_CAUSE_EXPIRED: u32 = 2;
+/// Cause: the entry was deleted, or given a lifetime that had passed.
+pub const NYALA_CAUSE_REMOVED: u32 = 3;
+
+/// Is told of an entry that is gone: its key, the value that it had last, and NYALA_CAUSE_... It is not called for
+/// entries that are overwritten, nor for those that nyala_clear or nyala_close forget; an expired entry that is
+/// overwritten before anybody notices counts as overwritten.
+///
+/// It is called after the entry is gone, in no order, from any thread that uses the store, in the midst of that thread's
+/// call, at the same time as from others, with no lock held. It may call the library, on this store too, save
+/// nyala_close; it should not put back what was evicted, which evicts in turn. The bytes are copies that live until it
+/// returns. It must not throw, unwind or longjmp, and must work until the store, its pins and its cursors are closed.
+pub type nyala_removal_fn = Option<
+    unsafe extern "C" fn(
+        userdata: *mut c_void,
+        key: *const c_void,
+        key_len: usize,
+        value: *const c_void,
+        value_len: usize,
+        cause: u32,
+    ),
+>;
 
 /// What nyala_open takes. Fill it with nyala_options_init, then set max_bytes. Later versions append fields.
 #[repr(C)]
@@ -38,17 +71,24 @@ pub struct nyala_options {
     /// Whether it is a store or a cache: NYALA_EVICTION_NONE or NYALA_EVICTION_ADAPTIVE. Any other value is
     /// NYALA_ERR_INVALID_ARGUMENT.
     pub eviction: u32,
-    /// Unused, 0. Any other value is NYALA_ERR_UNSUPPORTED.
-    pub reserved: u32,
+    /// Whether reads are counted: NYALA_COUNT_READS_DEFAULT or one of NYALA_COUNT_READS_... Any other value is
+    /// NYALA_ERR_INVALID_ARGUMENT.
+    pub count_reads: u32,
+    /// Is told of entries that are gone; NULL: nobody is.
+    pub on_removal: nyala_removal_fn,
+    /// Handed to on_removal; may be NULL.
+    pub on_removal_userdata: *mut c_void,
 }
 
 /// Without padding: its bytes would be nobody's, and a field that a later version puts there would read them.
 const _: () = assert!(
-    size_of::<nyala_options>() == offset_of!(nyala_options, reserved) + size_of::<u32>(),
-    "nyala_options ends with its last field"
+    offset_of!(nyala_options, on_removal)
+        == offset_of!(nyala_options, count_reads) + size_of::<u32>(),
+    "no padding between the fields of nyala_options"
 );
 
-// SAFETY: repr(C), the size first; zero is valid for every field, and C's function pointers are what `now_ms` holds.
+// SAFETY: repr(C), the size first; zero is valid for every field, and C's function pointers are what `now_ms` and `on_removal`
+// hold.
 unsafe impl Versioned for nyala_options {
     const NAME: &'static str = "nyala_options";
     const FIRST_SIZE: usize = offset_of!(nyala_options, flags) + size_of::<u64>();
@@ -83,15 +123,16 @@ pub(crate) unsafe fn read(options: *const nyala_options) -> Result<Options, Fail
             given.flags
         )));
     }
-    if given.reserved != 0 {
-        return Err(Failure::Unsupported(format!(
-            "nyala_options.reserved = {}: this library knows no use of it",
-            given.reserved
-        )));
-    }
     let mut options = Options::memory(given.max_bytes).eviction(eviction(given.eviction)?);
     if let Some(now_ms) = given.now_ms {
         options = options.clock(Arc::new(CallerClock { now_ms, userdata: given.now_ms_userdata }));
+    }
+    if let Some(count) = count_reads(given.count_reads)? {
+        options = options.count_reads(count);
+    }
+    if let Some(on_removal) = given.on_removal {
+        let listener = CallerListener { on_removal, userdata: given.on_removal_userdata };
+        options = options.on_removal(move |removal| listener.tell(&removal));
     }
     Ok(options)
 }
@@ -100,10 +141,22 @@ fn eviction(given: u32) -> Result<Eviction, Error> {
     match given {
         NYALA_EVICTION_NONE => Ok(Eviction::None),
         NYALA_EVICTION_ADAPTIVE => Ok(Eviction::Adaptive),
-        other => Err(Error::InvalidArgument(format!(
-            "nyala_options.eviction = {other} lies outside {NYALA_EVICTION_NONE} (NYALA_EVICTION_NONE) to {NYALA_EVICTION_ADAPTIVE} (NYALA_EVICTION_ADAPTIVE)"
-        ))),
+        other => Err(outside("eviction", other, NYALA_EVICTION_ADAPTIVE)),
     }
+}
+
+/// `None`: as the core does by default.
+fn count_reads(given: u32) -> Result<Option<bool>, Error> {
+    match given {
+        NYALA_COUNT_READS_DEFAULT => Ok(None),
+        NYALA_COUNT_READS_ON => Ok(Some(true)),
+        NYALA_COUNT_READS_OFF => Ok(Some(false)),
+        other => Err(outside("count_reads", other, NYALA_COUNT_READS_OFF)),
+    }
+}
+
+fn outside(field: &str, given: u32, greatest: u32) -> Error {
+    Error::InvalidArgument(format!("nyala_options.{field} = {given} lies outside 0 to {greatest}"))
 }
 
 struct CallerClock {
@@ -120,5 +173,39 @@ impl Clock for CallerClock {
     fn now_ms(&self) -> u64 {
         // SAFETY: the header asks for a callback that works until the store and what it handed out are closed.
         unsafe { (self.now_ms)(self.userdata) }
+    }
+}
+
+struct CallerListener {
+    on_removal: unsafe extern "C" fn(*mut c_void, *const c_void, usize, *const c_void, usize, u32),
+    userdata: *mut c_void,
+}
+
+// SAFETY: the header asks for a callback that any thread may call, at the same time; `userdata` only travels to it.
+unsafe impl Send for CallerListener {}
+// SAFETY: as for Send.
+unsafe impl Sync for CallerListener {}
+
+impl CallerListener {
+    fn tell(&self, removal: &Removal<'_>) {
+        let Removal { key, value, cause, .. } = removal;
+        let cause = match cause {
+            Cause::Evicted => NYALA_CAUSE_EVICTED,
+            Cause::Expired => NYALA_CAUSE_EXPIRED,
+            // `Cause` is non-exhaustive: whatever this face has no number for, the entry is gone.
+            _ => NYALA_CAUSE_REMOVED,
+        };
+        // SAFETY: the header asks for a callback that works until the store and what it handed out are closed; the bytes
+        // live during the call.
+        unsafe {
+            (self.on_removal)(
+                self.userdata,
+                key.as_ptr().cast(),
+                key.len(),
+                value.as_ptr().cast(),
+                value.len(),
+                cause,
+            );
+        }
     }
 }

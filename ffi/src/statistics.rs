@@ -1,7 +1,9 @@
 //! Numbers about a store.
 
+use std::ffi::c_void;
 use std::mem::offset_of;
 
+use crate::argument;
 use crate::boundary;
 use crate::status::{NYALA_OK, nyala_status};
 use crate::store::{self, nyala_store};
@@ -22,7 +24,7 @@ pub struct nyala_statistics {
     pub used_bytes: u64,
     /// Bytes that live entries occupy, headers included.
     pub live_bytes: u64,
-    /// Bytes that dead entries, shrunk values' remains and tails occupy until they are reclaimed.
+    /// Bytes that dead entries, shrunk values' remains and headers occupy until they are reclaimed.
     pub dead_bytes: u64,
     /// Committed bytes of the index.
     pub index_bytes: u64,
@@ -54,6 +56,19 @@ pub struct nyala_statistics {
     pub evicted: u64,
     /// Bytes that they occupied, headers included.
     pub bytes_evicted: u64,
+    /// Bytes of segments behind their last entry.
+    pub slack_bytes: u64,
+    /// Entries of the stripe that has fewest.
+    pub fewest_in_stripe: u64,
+    /// Entries of the stripe that has most.
+    pub most_in_stripe: u64,
+    /// Reads that found an entry, if reads are counted: see nyala_options.count_reads.
+    pub hits: u64,
+    /// Reads that found none, if reads are counted.
+    pub misses: u64,
+    /// Milliseconds since the oldest segment that is in use was begun: no entry is older, but for those that reclaim has
+    /// copied since.
+    pub oldest_ms: u64,
 }
 
 // SAFETY: repr(C), the size first; integers only.
@@ -114,9 +129,46 @@ pub unsafe extern "C" fn nyala_stats(
             run_bytes: now.run_bytes,
             evicted: now.evicted,
             bytes_evicted: now.bytes_evicted,
+            slack_bytes: now.slack_bytes,
+            fewest_in_stripe: now.fewest_in_stripe,
+            most_in_stripe: now.most_in_stripe,
+            hits: now.hits,
+            misses: now.misses,
+            oldest_ms: now.oldest_ms,
         };
         // SAFETY: the caller's struct.
         unsafe { versioned::write(stats, &answer, "stats") }?;
+        Ok(NYALA_OK)
+    })
+}
+
+/// Receives the items of nyala_hottest: a key, which lives until the callback returns, and about how often it was read.
+/// It is called in the calling thread with no lock held and may call the library. It must not throw, unwind or longjmp.
+pub type nyala_hottest_fn = Option<
+    unsafe extern "C" fn(userdata: *mut c_void, key: *const c_void, key_len: usize, reads: u64),
+>;
+
+/// Calls visit for the keys that were read most of late, most first; for at most `most` of them. They are known by
+/// samples of one read in 64, if reads are counted (nyala_options.count_reads): a key that is read less than one in some
+/// sixteen reads may be missing or overestimated.
+///
+/// Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL), NYALA_ERR_FORKED. Threads: any. Cost: microseconds, in which writers may
+/// wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nyala_hottest(
+    store: *mut nyala_store,
+    most: usize,
+    visit: nyala_hottest_fn,
+    userdata: *mut c_void,
+) -> nyala_status {
+    boundary::call(|| {
+        // SAFETY: the caller's handle.
+        let store = unsafe { store::of(store) }?;
+        let visit = visit.ok_or_else(|| argument::null("visit"))?;
+        for (key, reads) in store.hottest(most)? {
+            // SAFETY: the caller's callback, with bytes that live during the call.
+            unsafe { visit(userdata, key.as_ptr().cast(), key.len(), reads) };
+        }
         Ok(NYALA_OK)
     })
 }

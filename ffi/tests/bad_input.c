@@ -10,6 +10,11 @@ static void ignore(void *userdata, size_t index, nyala_status status, const void
     ++*(int *)userdata;
 }
 
+static void ignore_key(void *userdata, const void *key, size_t key_len, uint64_t reads) {
+    (void)key, (void)key_len, (void)reads;
+    ++*(int *)userdata;
+}
+
 static void null_handles(void) {
     char buffer[8];
     size_t len = 7;
@@ -57,6 +62,7 @@ static void null_handles(void) {
     NULL_IS_REFUSED("store", nyala_stats(NULL, &stats));
     NULL_IS_REFUSED("store", nyala_maintain(NULL, 0, &number));
     NULL_IS_REFUSED("store", nyala_clear(NULL));
+    NULL_IS_REFUSED("store", nyala_hottest(NULL, 1, ignore_key, &visits));
     NULL_IS_REFUSED("store", nyala_set_max_bytes(NULL, 64 * MIB));
     CHECK(len == 7 && number == 7 && result == 7 && visits == 0 && pair.status == 7);
     CHECK(pinned == NULL && cursor == NULL && stats.entries == 0);
@@ -81,6 +87,7 @@ static void null_outputs(void) {
     NULL_IS_REFUSED("value_len", nyala_append(store, TEXT("n"), TEXT("v"), NULL));
     NULL_IS_REFUSED("pinned", nyala_pin(store, TEXT("k"), NULL));
     NULL_IS_REFUSED("visit", nyala_get_many(store, &slice, 1, NULL, NULL));
+    NULL_IS_REFUSED("visit", nyala_hottest(store, 1, NULL, NULL));
     NULL_IS_REFUSED("deleted", nyala_delete_many(store, &slice, 1, NULL));
     NULL_IS_REFUSED("cursor", nyala_scan_open(store, NULL, 0, NULL));
     NULL_IS_REFUSED("entries", nyala_len(store, NULL));
@@ -370,15 +377,15 @@ static void sizes_of_stores(void) {
 
     options.flags = 0;
     options.eviction = NYALA_EVICTION_ADAPTIVE + 1;
-    FAILS(NYALA_ERR_INVALID_ARGUMENT, "nyala_options.eviction = 2 lies outside 0", nyala_open(&options, &opened));
+    FAILS(NYALA_ERR_INVALID_ARGUMENT, "nyala_options.eviction = 2 lies outside 0 to 1", nyala_open(&options, &opened));
     options.eviction = UINT32_MAX;
     FAILS(NYALA_ERR_INVALID_ARGUMENT, "eviction = 4294967295", nyala_open(&options, &opened));
     options.eviction = NYALA_EVICTION_ADAPTIVE;
-    options.reserved = 1;
-    FAILS(NYALA_ERR_UNSUPPORTED, "nyala_options.reserved = 1", nyala_open(&options, &opened));
+    options.count_reads = NYALA_COUNT_READS_OFF + 1;
+    FAILS(NYALA_ERR_INVALID_ARGUMENT, "nyala_options.count_reads = 3 lies outside 0 to 2", nyala_open(&options, &opened));
     CHECK(opened == NULL);
 
-    options.reserved = 0;
+    options.count_reads = NYALA_COUNT_READS_OFF;
     options.eviction = NYALA_EVICTION_NONE;
     ANSWERS(NYALA_OK, nyala_open(&options, &opened));
     ANSWERS(NYALA_OK, nyala_set(opened, TEXT("k"), TEXT("v")));

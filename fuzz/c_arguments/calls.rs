@@ -91,6 +91,23 @@ pub(crate) fn one(session: &mut Session, input: &mut Unstructured<'_>) -> Result
     }
 }
 
+/// Reads what it is told, for AddressSanitizer to see.
+unsafe extern "C" fn hear(
+    _: *mut c_void,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+    cause: u32,
+) {
+    // SAFETY: the library vouches for the bytes.
+    let key = unsafe { slice::from_raw_parts(key.cast::<u8>(), key_len) };
+    // SAFETY: as above.
+    let value = unsafe { slice::from_raw_parts(value.cast::<u8>(), value_len) };
+    std::hint::black_box(key.iter().chain(value).fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
+    assert!(!key.is_empty() && (1..=3).contains(&cause), "cause {cause}");
+}
+
 fn open(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
     let max_bytes = match input.arbitrary::<u8>()? {
         0..230 => 1 << 20,
@@ -109,7 +126,9 @@ fn open(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
             6..128 => NYALA_EVICTION_ADAPTIVE,
             _ => NYALA_EVICTION_NONE,
         },
-        reserved: if input.ratio(1_u8, 40)? { input.arbitrary()? } else { 0 },
+        count_reads: if input.ratio(1_u8, 40)? { input.arbitrary()? } else { 0 },
+        on_removal: if input.ratio(1_u8, 2)? { Some(hear) } else { None },
+        on_removal_userdata: ptr::null_mut(),
     };
     let mut options = Room::of(input, options)?;
     let options = pointer(input, options.as_ptr())?;
