@@ -26,7 +26,9 @@ class Stats(NamedTuple):
     live_bytes: int
     """Bytes of the log that live records occupy, headers included."""
     dead_bytes: int
-    """Bytes of leased segments that hold dead records, shrunk values' remains and tails."""
+    """Bytes of leased segments that hold dead records, shrunk values' remains and headers."""
+    slack_bytes: int
+    """Bytes of leased segments behind their last record."""
     index_bytes: int
     """Committed bytes of the index: pages, their versions, directories, and a cache's memory of what it evicted."""
     segment_bytes: int
@@ -45,6 +47,10 @@ class Stats(NamedTuple):
     """Number of segments that a pin holds in place."""
     stripes: int
     """Number of locks, each with its part of the index."""
+    fewest_in_stripe: int
+    """Number of entries of the stripe that has fewest."""
+    most_in_stripe: int
+    """Number of entries of the stripe that has most."""
     index_pages: int
     """Number of index pages in use."""
     records_moved: int
@@ -53,6 +59,12 @@ class Stats(NamedTuple):
     """Bytes that reclaim has moved since the store was opened."""
     expired: int
     """Number of entries whose expiry reclaim or a write has noticed since the store was opened."""
+    hits: int
+    """Number of reads that found an entry, if reads are counted: in a cache, or with count_reads=True."""
+    misses: int
+    """Number of reads that found none, if reads are counted."""
+    oldest_ms: int
+    """Milliseconds since the oldest segment in use was begun: no entry is older, but for those copied since."""
     evicted: int
     """Number of entries that were evicted to make room since the cache was opened."""
     bytes_evicted: int

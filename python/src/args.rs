@@ -259,6 +259,19 @@ pub(crate) fn max_bytes(object: &Bound<'_, PyAny>) -> PyResult<u64> {
     unsigned(object, "max_bytes", (nyala::MIN_MAX_BYTES, nyala::MAX_MAX_BYTES), " bytes")
 }
 
+/// How many there may be at most.
+pub(crate) fn most(object: &Bound<'_, PyAny>) -> PyResult<usize> {
+    Ok(usize::try_from(unsigned(object, "most", (0, u64::MAX), "")?)?)
+}
+
+/// A function of Python's that is kept.
+pub(crate) fn callable(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Py<PyAny>> {
+    if object.is_callable() {
+        return Ok(object.clone().unbind());
+    }
+    Err(wrong_type(object, name, "callable"))
+}
+
 /// Whether entries are evicted.
 pub(crate) fn eviction(object: Option<&Bound<'_, PyAny>>) -> PyResult<Eviction> {
     let Some(object) = object else {

@@ -2,7 +2,8 @@
 //!
 //! Three rules hold everywhere here. Arguments are taken apart before a store is entered, because taking them apart
 //! runs other people's code. Between entering and leaving, only allocations that the garbage collector does not track
-//! are made. What may take long (large values, batches, scans that find little) detaches from the interpreter.
+//! are made, and no Python code runs but a listener, which the core calls with no lock held. What may take long (large
+//! values, batches, scans that find little) detaches from the interpreter.
 
 mod args;
 mod batch;
@@ -12,6 +13,7 @@ mod handle;
 mod open;
 mod pin;
 mod read;
+mod removal;
 mod scan;
 mod store;
 

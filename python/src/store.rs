@@ -21,6 +21,7 @@ use crate::handle::{Handle, Inside};
 use crate::open::Open;
 use crate::pin::Pin;
 use crate::read::{self, LARGE, new_bytes};
+use crate::removal::Listener;
 use crate::scan::{Gives, Scan};
 
 /// Longest that `maintain` works without a look for Ctrl-C.
@@ -30,7 +31,11 @@ const MAINTAIN_STEP: Duration = Duration::from_millis(50);
 ///
 /// `max_bytes` caps everything: keys, values, index and slack, in bytes. `eviction` is the choice between a store and a
 /// cache. None: nothing is lost; when the store is full, writes raise FullError and change nothing. 'adaptive': what is
-/// read least makes room for what is new. `clock` is for tests: a callable that answers seconds since the epoch,
+/// read least makes room for what is new. `on_removal` is called as ``on_removal(key, value, cause)`` for each entry that
+/// is gone because it was 'evicted', 'expired' or 'removed', but not for one that is overwritten or cleared. Any thread
+/// that uses the store calls it, in the midst of an operation, which goes on if it raises (sys.unraisablehook is told); it
+/// may use the store. `count_reads`: whether stats() counts hits and misses and hottest() answers; by default in a cache.
+/// `clock` is for tests: a callable that answers seconds since the epoch,
 /// asked once for each operation; time never goes back, whatever it answers.
 ///
 /// Keys are bytes-like objects of 1 to 65,535 bytes, or str, which stands for its UTF-8. Values are bytes-like objects
@@ -53,6 +58,7 @@ const MAINTAIN_STEP: Duration = Duration::from_millis(50);
 #[pyclass(frozen, mapping, subclass, weakref, module = "nyala")]
 pub(crate) struct Store {
     open: Handle<Open>,
+    listener: Option<Listener>,
     clock: Option<InjectedClock>,
 }
 
@@ -146,29 +152,35 @@ fn class<'py>(
 #[pymethods]
 impl Store {
     #[new]
-    #[pyo3(signature = (*, max_bytes, eviction=None, clock=None))]
+    #[pyo3(signature = (*, max_bytes, eviction=None, on_removal=None, count_reads=None, clock=None))]
     fn new(
         py: Python<'_>,
         max_bytes: &Bound<'_, PyAny>,
         eviction: Option<&Bound<'_, PyAny>>,
+        on_removal: Option<&Bound<'_, PyAny>>,
+        count_reads: Option<bool>,
         clock: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let mut options =
             Options::memory(args::max_bytes(max_bytes)?).eviction(args::eviction(eviction)?);
-        let clock = match clock {
-            None => None,
-            Some(clock) if clock.is_callable() => Some(InjectedClock::new(clock.clone().unbind())),
-            Some(other) => {
-                let found = other.get_type().name()?;
-                return Err(PyTypeError::new_err(format!("clock must be callable, not '{found}'")));
-            }
-        };
+        let listener = on_removal
+            .map(|listener| args::callable(listener, "on_removal").map(Listener::new))
+            .transpose()?;
+        let clock = clock
+            .map(|clock| args::callable(clock, "clock").map(InjectedClock::new))
+            .transpose()?;
+        if let Some(listener) = &listener {
+            options = options.on_removal(listener.hear());
+        }
+        if let Some(count) = count_reads {
+            options = options.count_reads(count);
+        }
         if let Some(clock) = &clock {
             clock.ask(py)?;
             options = options.clock(clock.source());
         }
         let store = py.detach(|| nyala::Store::open(options)).or_raise()?;
-        Ok(Store { open: Handle::new(Open::new(store)), clock })
+        Ok(Store { open: Handle::new(Open::new(store)), listener, clock })
     }
 
     /// The value of a key, or `default`.
@@ -516,6 +528,7 @@ impl Store {
             ("used_bytes", stats.used_bytes),
             ("live_bytes", stats.live_bytes),
             ("dead_bytes", stats.dead_bytes),
+            ("slack_bytes", stats.slack_bytes),
             ("index_bytes", stats.index_bytes),
             ("segment_bytes", stats.segment_bytes),
             ("segments_leased", stats.segments_leased),
@@ -525,10 +538,15 @@ impl Store {
             ("segments_limbo", stats.segments_limbo),
             ("segments_pinned", stats.segments_pinned),
             ("stripes", stats.stripes),
+            ("fewest_in_stripe", stats.fewest_in_stripe),
+            ("most_in_stripe", stats.most_in_stripe),
             ("index_pages", stats.index_pages),
             ("records_moved", stats.records_moved),
             ("bytes_moved", stats.bytes_moved),
             ("expired", stats.expired),
+            ("hits", stats.hits),
+            ("misses", stats.misses),
+            ("oldest_ms", stats.oldest_ms),
             ("evicted", stats.evicted),
             ("bytes_evicted", stats.bytes_evicted),
         ];
@@ -537,6 +555,31 @@ impl Store {
             named.set_item(name, number)?;
         }
         class(&CLASS, py, "nyala._types", "Stats")?.call((), Some(&named))
+    }
+
+    /// The keys that were read most of late, each with about how often, most first: at most `most` of them.
+    ///
+    /// Known by samples of one read in 64, if reads are counted: in a cache, or with ``count_reads=True``. A key that is
+    /// read less than one in some sixteen reads may be missing or overestimated.
+    ///
+    /// >>> import nyala
+    /// >>> store = nyala.Store(max_bytes=64 << 20, count_reads=True)
+    /// >>> store["k"] = b"v"
+    /// >>> for _ in range(10_000):
+    /// ...     value = store["k"], store.get("missing")
+    /// >>> [key for key, reads in store.hottest(10)], store.stats().hits, store.stats().misses
+    /// ([b'k'], 10000, 10000)
+    #[pyo3(signature = (most, /))]
+    fn hottest<'py>(
+        &self,
+        py: Python<'py>,
+        most: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<(Bound<'py, PyBytes>, u64)>> {
+        let most = args::most(most)?;
+        let inside = self.enter(py)?;
+        let found = py.detach(|| inside.hottest(most)).or_raise()?;
+        drop(inside);
+        found.into_iter().map(|(key, reads)| Ok((new_bytes(py, &key)?, reads))).collect()
     }
 
     /// Reclaims the memory of dead entries for at most `budget` seconds, and answers how many bytes more there are to
@@ -802,8 +845,11 @@ impl Store {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // No __clear__: a store gets its clock when it is made, so that some other object of a cycle was changed later
-        // to close it, and can be cleared.
+        // No __clear__: a store gets its listener and its clock when it is made, so that some other object of a cycle was
+        // changed later to close it, and can be cleared.
+        if let Some(listener) = &self.listener {
+            visit.call(listener.callable())?;
+        }
         self.clock.as_ref().map_or(Ok(()), |clock| visit.call(clock.callable()))
     }
 }

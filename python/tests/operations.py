@@ -22,6 +22,7 @@ OPERATIONS = {
     "get_many": lambda store: store.get_many([b"k"]),
     "get_many of many": lambda store: store.get_many([b"k"] * 5_000),
     "get_versioned": lambda store: store.get_versioned(b"k"),
+    "hottest": lambda store: store.hottest(1),
     "increment": lambda store: store.increment(b"n"),
     "info": lambda store: store.info(b"k"),
     "items": lambda store: list(store.items()),
