@@ -433,8 +433,10 @@ impl Store {
         self.engine.stats()
     }
 
-    /// Reclaims dead and expired records for about `budget`, and answers how much is left to do. Nothing depends on it
-    /// being called: writers pay for reclaim as they go, and this lets them pay less.
+    /// Reclaims dead and expired records, and in a cache evicts what the next writes would have to, for as long as `budget`
+    /// and at most one step of 32 records longer; answers about how much is left to do, 0 when nothing is worth it. The
+    /// next call goes on where this one ended. Nothing depends on it being called: writers pay for reclaim as they go, and
+    /// this lets them pay less.
     pub fn maintain(&self, budget: Duration) -> Result<WorkLeft> {
         self.engine.birthplace.check()?;
         Ok(WorkLeft { bytes: self.engine.maintain(budget, &self.engine.moment())? })
@@ -448,7 +450,7 @@ impl Store {
         for number in 0..self.engine.stripes.len() {
             self.engine.lock_stripe(number, &moment)?.clear();
         }
-        self.engine.space.trim(&self.engine.segments, &self.engine.log);
+        while self.engine.space.trim(&self.engine.segments, &self.engine.log) {}
         Ok(())
     }
 
