@@ -42,7 +42,7 @@ warnings="-Wall -Wextra -pedantic -Werror -Wstrict-prototypes -Wc++-compat"
 cxx_warnings="-Wall -Wextra -pedantic -Werror"
 include="-I$root/include -I$here/tests"
 static_libs=$(sed -n 's/^Libs.private: //p' "$here/nyala.pc.in")
-programs="surface bad_input callbacks lifetime threads fork limits"
+programs="surface bad_input callbacks lifetime threads fork limits cache"
 
 # --- the library
 
@@ -205,6 +205,13 @@ hello() {
     readelf -d "$work/hello" | grep -F '[libnyala.so.0]'
 }
 check "hello.c with the installed shared library" hello
+
+cache_example() {
+    $cc -std=c99 $warnings "$here/examples/cache.c" -o "$work/cache_example" $flags $libs
+    LD_LIBRARY_PATH=$prefix/lib "$work/cache_example" > "$work/cache_example.says"
+    grep -x '[0-9]* pages of 10000, [0-9]* bytes' "$work/cache_example.says"
+}
+check "cache.c with the installed shared library" cache_example
 
 hello_static() {
     others=$(echo " $all_libs " | sed 's/ -lnyala / /')

@@ -180,6 +180,16 @@
 #define NYALA_ERR_PANIC -99
 
 /**
+ * Eviction: a store. Nothing is lost; a write that needs room where there is none answers NYALA_ERR_FULL.
+ */
+#define NYALA_EVICTION_NONE 0
+
+/**
+ * Eviction: a cache. What is read least makes room for what is new.
+ */
+#define NYALA_EVICTION_ADAPTIVE 1
+
+/**
  * Condition: store in any case.
  */
 #define NYALA_SET_ALWAYS 0
@@ -249,7 +259,7 @@ typedef struct nyala_options {
   size_t struct_size;
   /**
    * Cap on the store's memory in bytes, 1,048,576 (1 MiB) to 4,398,046,511,104 (4 TiB): keys, values, index,
-   * metadata and slack together. There is no default. A full store answers NYALA_ERR_FULL; it does not evict.
+   * metadata and slack together. There is no default. nyala_set_max_bytes changes it later.
    */
   uint64_t max_bytes;
   /**
@@ -264,6 +274,15 @@ typedef struct nyala_options {
    * 0: there are no flags. Any other value is NYALA_ERR_UNSUPPORTED.
    */
   uint64_t flags;
+  /**
+   * Whether it is a store or a cache: NYALA_EVICTION_NONE or NYALA_EVICTION_ADAPTIVE. Any other value is
+   * NYALA_ERR_INVALID_ARGUMENT.
+   */
+  uint32_t eviction;
+  /**
+   * Unused, 0. Any other value is NYALA_ERR_UNSUPPORTED.
+   */
+  uint32_t reserved;
 } nyala_options;
 
 /**
@@ -409,6 +428,22 @@ typedef struct nyala_statistics {
    * Entries whose expiry was noticed since the store was opened.
    */
   uint64_t expired;
+  /**
+   * Large entries that have pages of their own.
+   */
+  uint64_t runs;
+  /**
+   * Bytes of these pages, those that wait for a pin to be dropped included.
+   */
+  uint64_t run_bytes;
+  /**
+   * Entries that were evicted to make room since the cache was opened; 0 in a store.
+   */
+  uint64_t evicted;
+  /**
+   * Bytes that they occupied, headers included.
+   */
+  uint64_t bytes_evicted;
 } nyala_statistics;
 
 #ifdef __cplusplus
@@ -453,15 +488,16 @@ const char *nyala_last_error(void);
 nyala_status nyala_options_init(struct nyala_options *options, size_t struct_size);
 
 /**
- * Opens a store in memory. *store is set on NYALA_OK; the caller owns it and gives it to nyala_close. options are
+ * Opens a store in memory, or a cache, as options->eviction says. *store is set on NYALA_OK; the caller owns it and gives it to nyala_close. options are
  * copied, callbacks and their userdata are kept until the store, its pins and its cursors are closed.
  *
- * Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes or struct_size outside its range),
+ * Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes, eviction or struct_size outside its range),
  * NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows), NYALA_ERR_NO_MEMORY (the
  * operating system refuses the address space). Threads: any. Cost: some system calls; memory is committed as it
  * is used.
  */
-nyala_status nyala_open(const struct nyala_options *options, struct nyala_store **store);
+nyala_status nyala_open(const struct nyala_options *options,
+                        struct nyala_store **store);
 
 /**
  * Closes a store; its entries are gone. NULL is a no-op. Pins and cursors stay valid, and the memory goes with the
@@ -591,6 +627,17 @@ nyala_status nyala_append(struct nyala_store *store,
                           const void *tail,
                           size_t tail_len,
                           size_t *value_len);
+
+/**
+ * Changes the cap on memory of an open store, in bytes: to between a quarter of what it was opened with and four times
+ * as much, and at least 1 MiB. A smaller cap holds when the call returns: memory was given back to the system, and a
+ * cache has evicted what did not fit. The longest value stays what it was.
+ *
+ * Errors: NYALA_ERR_INVALID_ARGUMENT (store NULL; max_bytes outside these limits, which the message names),
+ * NYALA_ERR_FULL (the entries of a store do not fit, or pins hold memory in place: the cap is as it was, and no entry
+ * of a store is lost), NYALA_ERR_FORKED. Threads: any; the others go on meanwhile. Cost: grows with what must go.
+ */
+nyala_status nyala_set_max_bytes(struct nyala_store *store, uint64_t max_bytes);
 
 /**
  * How many entries there are, in *entries, expired ones included until they are noticed. Writers go on meanwhile.

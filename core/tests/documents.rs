@@ -29,10 +29,10 @@ fn quoted(document: &str) -> Vec<String> {
     quotes
 }
 
-fn code_block(document: &str, language: &str) -> String {
-    let document = text(document);
-    let (_, rest) = document.split_once(&format!("```{language}\n")).expect(language);
-    rest.split_once("```").expect("the block ends").0.to_owned()
+fn code_blocks(document: &str, language: &str) -> Vec<String> {
+    let (document, fence) = (text(document), format!("```{language}\n"));
+    let blocks = document.split(&fence).skip(1);
+    blocks.map(|rest| rest.split_once("```").expect("the block ends").0.to_owned()).collect()
 }
 
 /// All Rust files below a folder, with their text.
@@ -134,6 +134,7 @@ fn every_file_of_the_core_is_on_the_map() {
 }
 
 #[test]
-fn the_c_example_is_the_program() {
-    assert_eq!(code_block("README.md", "c"), text("ffi/examples/hello.c"));
+fn the_c_examples_are_the_programs() {
+    let programs = [text("ffi/examples/hello.c"), text("ffi/examples/cache.c")];
+    assert_eq!(code_blocks("README.md", "c"), programs);
 }

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::mem::offset_of;
 use std::sync::Arc;
 
-use nyala::{Clock, Options};
+use nyala::{Clock, Error, Eviction, Options};
 
 use crate::boundary::{self, Failure};
 use crate::status::{NYALA_OK, nyala_status};
@@ -15,6 +15,11 @@ use crate::versioned::{self, Versioned};
 /// must not throw, unwind or longjmp, and must work until the store, its pins and its cursors are closed.
 pub type nyala_now_ms_fn = Option<unsafe extern "C" fn(userdata: *mut c_void) -> u64>;
 
+/// Eviction: a store. Nothing is lost; a write that needs room where there is none answers NYALA_ERR_FULL.
+pub const NYALA_EVICTION_NONE: u32 = 0;
+/// Eviction: a cache. What is read least makes room for what is new.
+pub const NYALA_EVICTION_ADAPTIVE: u32 = 1;
+
 /// What nyala_open takes. Fill it with nyala_options_init, then set max_bytes. Later versions append fields.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +27,7 @@ pub struct nyala_options {
     /// sizeof(nyala_options), set by nyala_options_init.
     pub struct_size: usize,
     /// Cap on the store's memory in bytes, 1,048,576 (1 MiB) to 4,398,046,511,104 (4 TiB): keys, values, index,
-    /// metadata and slack together. There is no default. A full store answers NYALA_ERR_FULL; it does not evict.
+    /// metadata and slack together. There is no default. nyala_set_max_bytes changes it later.
     pub max_bytes: u64,
     /// Where the time comes from; NULL: the system.
     pub now_ms: nyala_now_ms_fn,
@@ -30,7 +35,18 @@ pub struct nyala_options {
     pub now_ms_userdata: *mut c_void,
     /// 0: there are no flags. Any other value is NYALA_ERR_UNSUPPORTED.
     pub flags: u64,
+    /// Whether it is a store or a cache: NYALA_EVICTION_NONE or NYALA_EVICTION_ADAPTIVE. Any other value is
+    /// NYALA_ERR_INVALID_ARGUMENT.
+    pub eviction: u32,
+    /// Unused, 0. Any other value is NYALA_ERR_UNSUPPORTED.
+    pub reserved: u32,
 }
+
+/// Without padding: its bytes would be nobody's, and a field that a later version puts there would read them.
+const _: () = assert!(
+    size_of::<nyala_options>() == offset_of!(nyala_options, reserved) + size_of::<u32>(),
+    "nyala_options ends with its last field"
+);
 
 // SAFETY: repr(C), the size first; zero is valid for every field, and C's function pointers are what `now_ms` holds.
 unsafe impl Versioned for nyala_options {
@@ -67,13 +83,27 @@ pub(crate) unsafe fn read(options: *const nyala_options) -> Result<Options, Fail
             given.flags
         )));
     }
-    let memory = Options::memory(given.max_bytes);
-    Ok(match given.now_ms {
-        None => memory,
-        Some(now_ms) => {
-            memory.clock(Arc::new(CallerClock { now_ms, userdata: given.now_ms_userdata }))
-        }
-    })
+    if given.reserved != 0 {
+        return Err(Failure::Unsupported(format!(
+            "nyala_options.reserved = {}: this library knows no use of it",
+            given.reserved
+        )));
+    }
+    let mut options = Options::memory(given.max_bytes).eviction(eviction(given.eviction)?);
+    if let Some(now_ms) = given.now_ms {
+        options = options.clock(Arc::new(CallerClock { now_ms, userdata: given.now_ms_userdata }));
+    }
+    Ok(options)
+}
+
+fn eviction(given: u32) -> Result<Eviction, Error> {
+    match given {
+        NYALA_EVICTION_NONE => Ok(Eviction::None),
+        NYALA_EVICTION_ADAPTIVE => Ok(Eviction::Adaptive),
+        other => Err(Error::InvalidArgument(format!(
+            "nyala_options.eviction = {other} lies outside {NYALA_EVICTION_NONE} (NYALA_EVICTION_NONE) to {NYALA_EVICTION_ADAPTIVE} (NYALA_EVICTION_ADAPTIVE)"
+        ))),
+    }
 }
 
 struct CallerClock {

@@ -46,6 +46,14 @@ pub struct nyala_statistics {
     pub bytes_moved: u64,
     /// Entries whose expiry was noticed since the store was opened.
     pub expired: u64,
+    /// Large entries that have pages of their own.
+    pub runs: u64,
+    /// Bytes of these pages, those that wait for a pin to be dropped included.
+    pub run_bytes: u64,
+    /// Entries that were evicted to make room since the cache was opened; 0 in a store.
+    pub evicted: u64,
+    /// Bytes that they occupied, headers included.
+    pub bytes_evicted: u64,
 }
 
 // SAFETY: repr(C), the size first; integers only.
@@ -102,6 +110,10 @@ pub unsafe extern "C" fn nyala_stats(
             records_moved: now.records_moved,
             bytes_moved: now.bytes_moved,
             expired: now.expired,
+            runs: now.runs,
+            run_bytes: now.run_bytes,
+            evicted: now.evicted,
+            bytes_evicted: now.bytes_evicted,
         };
         // SAFETY: the caller's struct.
         unsafe { versioned::write(stats, &answer, "stats") }?;

@@ -25,10 +25,10 @@ pub(crate) unsafe fn of<'a>(handle: *const nyala_store) -> Result<&'a Store, Fai
     Ok(unsafe { &argument::reference(handle, "store")?.0 })
 }
 
-/// Opens a store in memory. *store is set on NYALA_OK; the caller owns it and gives it to nyala_close. options are
+/// Opens a store in memory, or a cache, as options->eviction says. *store is set on NYALA_OK; the caller owns it and gives it to nyala_close. options are
 /// copied, callbacks and their userdata are kept until the store, its pins and its cursors are closed.
 ///
-/// Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes or struct_size outside its range),
+/// Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes, eviction or struct_size outside its range),
 /// NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows), NYALA_ERR_NO_MEMORY (the
 /// operating system refuses the address space). Threads: any. Cost: some system calls; memory is committed as it
 /// is used.
@@ -372,6 +372,26 @@ pub unsafe extern "C" fn nyala_append(
         // SAFETY: the caller's output.
         let value_len = unsafe { Out::new(value_len, "value_len") }?;
         value_len.write(store.append(key, tail)?);
+        Ok(NYALA_OK)
+    })
+}
+
+/// Changes the cap on memory of an open store, in bytes: to between a quarter of what it was opened with and four times
+/// as much, and at least 1 MiB. A smaller cap holds when the call returns: memory was given back to the system, and a
+/// cache has evicted what did not fit. The longest value stays what it was.
+///
+/// Errors: NYALA_ERR_INVALID_ARGUMENT (store NULL; max_bytes outside these limits, which the message names),
+/// NYALA_ERR_FULL (the entries of a store do not fit, or pins hold memory in place: the cap is as it was, and no entry
+/// of a store is lost), NYALA_ERR_FORKED. Threads: any; the others go on meanwhile. Cost: grows with what must go.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nyala_set_max_bytes(
+    store: *mut nyala_store,
+    max_bytes: u64,
+) -> nyala_status {
+    boundary::call(|| {
+        // SAFETY: the caller's handle.
+        let store = unsafe { of(store) }?;
+        store.set_max_bytes(max_bytes)?;
         Ok(NYALA_OK)
     })
 }

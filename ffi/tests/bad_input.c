@@ -57,6 +57,7 @@ static void null_handles(void) {
     NULL_IS_REFUSED("store", nyala_stats(NULL, &stats));
     NULL_IS_REFUSED("store", nyala_maintain(NULL, 0, &number));
     NULL_IS_REFUSED("store", nyala_clear(NULL));
+    NULL_IS_REFUSED("store", nyala_set_max_bytes(NULL, 64 * MIB));
     CHECK(len == 7 && number == 7 && result == 7 && visits == 0 && pair.status == 7);
     CHECK(pinned == NULL && cursor == NULL && stats.entries == 0);
 
@@ -204,10 +205,10 @@ static void values_outside_the_limits(void) {
 
     /* Appending up to the limit and beyond it. */
     nyala_delete(store, TEXT("k"));
-    while (nyala_append(store, TEXT("k"), value, 4096, &len) == NYALA_OK && len < too_long) {
+    while (nyala_append(store, TEXT("k"), value, (size_t)MIB, &len) == NYALA_OK && len < too_long) {
     }
-    FAILS(NYALA_ERR_TOO_LARGE, "the limit is", nyala_append(store, TEXT("k"), value, 4096, &len));
-    CHECK(len >= 65536 - 4096 && len < too_long);
+    FAILS(NYALA_ERR_TOO_LARGE, "the limit is 16777216 bytes", nyala_append(store, TEXT("k"), value, (size_t)MIB, &len));
+    CHECK(len == 16 * MIB);
     {
         size_t now = 0;
         ANSWERS(NYALA_TRUNCATED, nyala_get(store, TEXT("k"), NULL, 0, &now));
@@ -273,6 +274,16 @@ struct newer_statistics {
     uint64_t later;
 };
 
+/* Sets entries until one is refused: what it answers, NYALA_OK after as many as no store of 1 MiB has. */
+static nyala_status fill(nyala_store *filled) {
+    char value[100];
+    nyala_status status = NYALA_OK;
+    uint32_t i;
+    memset(value, 'x', sizeof value);
+    for (i = 0; i < 100000 && status == NYALA_OK; i++) status = nyala_set(filled, &i, sizeof i, value, sizeof value);
+    return status;
+}
+
 static void struct_sizes(void) {
     struct newer_options options;
     struct newer_set_options set_options;
@@ -287,6 +298,19 @@ static void struct_sizes(void) {
           nyala_set_options_init(&set_options.options, 0));
     FAILS(NYALA_ERR_INVALID_ARGUMENT, "nyala_statistics.struct_size = 16",
           nyala_statistics_init(&stats.stats, 16));
+
+    /* A program of the first version: what stands behind its structs is not looked at, and not written to. */
+    memset(&options, 0xff, sizeof options);
+    ANSWERS(NYALA_OK, nyala_options_init(&options.options, offsetof(nyala_options, eviction)));
+    CHECK(options.options.eviction == UINT32_MAX);
+    options.options.max_bytes = MIB;
+    ANSWERS(NYALA_OK, nyala_open(&options.options, &opened));
+    memset(&stats, 0xff, sizeof stats);
+    ANSWERS(NYALA_OK, nyala_statistics_init(&stats.stats, offsetof(nyala_statistics, runs)));
+    ANSWERS(NYALA_OK, nyala_stats(opened, &stats.stats));
+    CHECK(stats.stats.max_bytes == MIB && stats.stats.expired == 0 && stats.stats.runs == UINT64_MAX);
+    FAILS(NYALA_ERR_FULL, "max_bytes = 1048576 bytes", fill(opened));
+    nyala_close(opened);
 
     /* A newer program: more than this library knows, all zero. */
     memset(&options, 0xff, sizeof options);
@@ -345,6 +369,17 @@ static void sizes_of_stores(void) {
     CHECK(opened == NULL);
 
     options.flags = 0;
+    options.eviction = NYALA_EVICTION_ADAPTIVE + 1;
+    FAILS(NYALA_ERR_INVALID_ARGUMENT, "nyala_options.eviction = 2 lies outside 0", nyala_open(&options, &opened));
+    options.eviction = UINT32_MAX;
+    FAILS(NYALA_ERR_INVALID_ARGUMENT, "eviction = 4294967295", nyala_open(&options, &opened));
+    options.eviction = NYALA_EVICTION_ADAPTIVE;
+    options.reserved = 1;
+    FAILS(NYALA_ERR_UNSUPPORTED, "nyala_options.reserved = 1", nyala_open(&options, &opened));
+    CHECK(opened == NULL);
+
+    options.reserved = 0;
+    options.eviction = NYALA_EVICTION_NONE;
     ANSWERS(NYALA_OK, nyala_open(&options, &opened));
     ANSWERS(NYALA_OK, nyala_set(opened, TEXT("k"), TEXT("v")));
     CHECK(has_value(opened, "k", "v"));
@@ -362,6 +397,24 @@ static void sizes_of_stores(void) {
         CHECK(strstr(nyala_last_error(), "bytes") != NULL);
         printf("1 TiB was refused: %s\n", nyala_last_error());
     }
+    nyala_close(opened);
+}
+
+static void sizes_to_change_to(void) {
+    nyala_store *opened = open_store(8 * MIB, NULL, NULL);
+    nyala_statistics stats;
+    nyala_statistics_init(&stats, sizeof stats);
+    FAILS(NYALA_ERR_INVALID_ARGUMENT, "max_bytes = 0 bytes lies outside 2097152 to 33554432 bytes",
+          nyala_set_max_bytes(opened, 0));
+    FAILS(NYALA_ERR_INVALID_ARGUMENT, "2097151", nyala_set_max_bytes(opened, 2 * MIB - 1));
+    FAILS(NYALA_ERR_INVALID_ARGUMENT, "33554433", nyala_set_max_bytes(opened, 32 * MIB + 1));
+    FAILS(NYALA_ERR_INVALID_ARGUMENT, "18446744073709551615", nyala_set_max_bytes(opened, UINT64_MAX));
+    ANSWERS(NYALA_OK, nyala_stats(opened, &stats));
+    CHECK(stats.max_bytes == 8 * MIB);
+    ANSWERS(NYALA_OK, nyala_set_max_bytes(opened, 2 * MIB));
+    ANSWERS(NYALA_OK, nyala_set_max_bytes(opened, 32 * MIB));
+    ANSWERS(NYALA_OK, nyala_stats(opened, &stats));
+    CHECK(stats.max_bytes == 32 * MIB);
     nyala_close(opened);
 }
 
@@ -385,6 +438,7 @@ int main(void) {
     RUN(unknown_conditions_and_flags);
     RUN(struct_sizes);
     RUN(sizes_of_stores);
+    RUN(sizes_to_change_to);
     RUN(messages_stay);
     nyala_close(store);
     return finish("bad_input");

@@ -60,20 +60,34 @@ static MAYBE_UNUSED int finish(const char *program) {
     return tests_failed == 0 ? 0 : 1;
 }
 
-/* A store of this size; the program ends if it does not open. */
-static MAYBE_UNUSED nyala_store *open_store(uint64_t max_bytes, nyala_now_ms_fn now_ms, void *userdata) {
-    nyala_options options;
+/* The program ends if the store does not open. */
+static MAYBE_UNUSED nyala_store *open_with(const nyala_options *options) {
     nyala_store *store = NULL;
-    nyala_status status = nyala_options_init(&options, sizeof options);
-    options.max_bytes = max_bytes;
-    options.now_ms = now_ms;
-    options.now_ms_userdata = userdata;
-    if (status == NYALA_OK) status = nyala_open(&options, &store);
+    nyala_status status = nyala_open(options, &store);
     if (status != NYALA_OK) {
         printf("nyala_open: %s: %s\n", nyala_status_name(status), nyala_last_error());
         exit(1);
     }
     return store;
+}
+
+/* A store of this size. */
+static MAYBE_UNUSED nyala_store *open_store(uint64_t max_bytes, nyala_now_ms_fn now_ms, void *userdata) {
+    nyala_options options;
+    nyala_options_init(&options, sizeof options);
+    options.max_bytes = max_bytes;
+    options.now_ms = now_ms;
+    options.now_ms_userdata = userdata;
+    return open_with(&options);
+}
+
+/* A cache of this size. */
+static MAYBE_UNUSED nyala_store *open_cache(uint64_t max_bytes) {
+    nyala_options options;
+    nyala_options_init(&options, sizeof options);
+    options.max_bytes = max_bytes;
+    options.eviction = NYALA_EVICTION_ADAPTIVE;
+    return open_with(&options);
 }
 
 #define MIB ((uint64_t)1 << 20)

@@ -57,6 +57,19 @@ int main() {
     const std::string_view bytes(static_cast<const char *>(nyala_pinned_data(handle)), nyala_pinned_len(handle));
     expect(bytes == value, "the pin outlives the store");
 
+    options.eviction = NYALA_EVICTION_ADAPTIVE;
+    options.max_bytes = 1 << 20;
+    expect(nyala_open(&options, &opened) == NYALA_OK, "open a cache");
+    store.reset(opened);
+    const std::string page(10000, 'x');
+    bool all = true;
+    for (int number = 0; number < 1000; ++number) {
+        const std::string name = "page:" + std::to_string(number);
+        all = all && nyala_set(opened, name.data(), name.size(), page.data(), page.size()) == NYALA_OK;
+    }
+    expect(all, "a cache is never full");
+    expect(nyala_set_max_bytes(opened, 4 << 20) == NYALA_OK, "a larger cap");
+
     std::printf("cpp: %d passed, %d failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
 }

@@ -6,7 +6,9 @@ use std::slice;
 
 use c_face::batch::{nyala_delete_many, nyala_get_many, nyala_pair, nyala_set_many};
 use c_face::cursor::{nyala_scan_close, nyala_scan_next, nyala_scan_open};
-use c_face::options::{nyala_options, nyala_options_init};
+use c_face::options::{
+    NYALA_EVICTION_ADAPTIVE, NYALA_EVICTION_NONE, nyala_options, nyala_options_init,
+};
 use c_face::pinned::{
     nyala_pin, nyala_pinned_data, nyala_pinned_len, nyala_pinned_version, nyala_unpin,
 };
@@ -19,7 +21,7 @@ use c_face::status::{
 use c_face::store::{
     nyala_append, nyala_clear, nyala_close, nyala_delete, nyala_delete_if, nyala_exists,
     nyala_expire, nyala_get, nyala_get_versioned, nyala_increment, nyala_len, nyala_maintain,
-    nyala_open, nyala_persist, nyala_set, nyala_store, nyala_ttl,
+    nyala_open, nyala_persist, nyala_set, nyala_set_max_bytes, nyala_store, nyala_ttl,
 };
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
@@ -102,6 +104,12 @@ fn open(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
         now_ms: if own_clock { Some(now_ms) } else { None },
         now_ms_userdata: session.clock(),
         flags: if input.ratio(1_u8, 40)? { input.arbitrary()? } else { 0 },
+        eviction: match input.arbitrary::<u8>()? {
+            0..6 => input.arbitrary()?,
+            6..128 => NYALA_EVICTION_ADAPTIVE,
+            _ => NYALA_EVICTION_NONE,
+        },
+        reserved: if input.ratio(1_u8, 40)? { input.arbitrary()? } else { 0 },
     };
     let mut options = Room::of(input, options)?;
     let options = pointer(input, options.as_ptr())?;
@@ -473,6 +481,12 @@ fn numbers(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
 }
 
 fn upkeep(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
+    if input.ratio(1_u8, 4)? {
+        let max_bytes =
+            if input.ratio(1_u8, 4)? { number(input)? } else { input.int_in_range(1..=4)? << 20 };
+        call!(session, nyala_set_max_bytes(pointer(input, session.store)?, max_bytes));
+        return Ok(());
+    }
     // A millisecond at most, so that the fuzzer does not wait.
     let max_ns = number(input)?.min(1_000_000);
     let mut left = UNTOUCHED;

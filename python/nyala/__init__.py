@@ -1,4 +1,4 @@
-"""Nyala: an embeddable key-value store for bytes, at memory speed, under a hard cap on memory.
+"""Nyala: an embeddable key-value store and cache for bytes, at memory speed, under a hard cap on memory.
 
 >>> import nyala
 >>> store = nyala.Store(max_bytes=64 << 20)

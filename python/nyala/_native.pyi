@@ -10,6 +10,7 @@ from ._types import EntryInfo, Stats
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 _Key: TypeAlias = Buffer | str
+_Eviction: TypeAlias = Literal["adaptive"]
 _OnlyIf: TypeAlias = Literal["none", "any", "later", "sooner"]
 
 class _SupportsFloat(Protocol):
@@ -45,7 +46,13 @@ class Scan(Iterator[tuple[bytes, bytes]]):
 
 @disjoint_base
 class Store(MutableMapping[bytes, bytes]):
-    def __new__(cls, *, max_bytes: SupportsIndex, clock: Callable[[], _Seconds] | None = None) -> Self: ...
+    def __new__(
+        cls,
+        *,
+        max_bytes: SupportsIndex,
+        eviction: _Eviction | None = None,
+        clock: Callable[[], _Seconds] | None = None,
+    ) -> Self: ...
     @overload
     def get(self, key: _Key, default: None = None, /) -> bytes | None: ...
     @overload
@@ -84,6 +91,7 @@ class Store(MutableMapping[bytes, bytes]):
     def close(self) -> None: ...
     @property
     def closed(self) -> bool: ...
+    def set_max_bytes(self, max_bytes: SupportsIndex, /) -> None: ...
     @property
     def max_bytes(self) -> int: ...
     @property

@@ -28,11 +28,15 @@ class Stats(NamedTuple):
     dead_bytes: int
     """Bytes of leased segments that hold dead records, shrunk values' remains and tails."""
     index_bytes: int
-    """Committed bytes of the index: pages, their versions and directories."""
+    """Committed bytes of the index: pages, their versions, directories, and a cache's memory of what it evicted."""
     segment_bytes: int
     """Size of one segment in bytes."""
     segments_leased: int
     """Number of segments that hold records."""
+    runs: int
+    """Number of large records that have a run of pages for themselves."""
+    run_bytes: int
+    """Size of these runs together, those in limbo included."""
     segments_free: int
     """Number of committed segments that are free for the next lease."""
     segments_limbo: int
@@ -49,6 +53,10 @@ class Stats(NamedTuple):
     """Bytes that reclaim has moved since the store was opened."""
     expired: int
     """Number of entries whose expiry reclaim or a write has noticed since the store was opened."""
+    evicted: int
+    """Number of entries that were evicted to make room since the cache was opened."""
+    bytes_evicted: int
+    """Bytes of the log that they occupied, headers included."""
 
 
 EntryInfo.__module__ = Stats.__module__ = "nyala"

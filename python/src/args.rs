@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nyala::{ExpireCondition, Version};
+use nyala::{Eviction, ExpireCondition, Version};
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -257,6 +257,23 @@ fn not_an_integer(
 
 pub(crate) fn max_bytes(object: &Bound<'_, PyAny>) -> PyResult<u64> {
     unsigned(object, "max_bytes", (nyala::MIN_MAX_BYTES, nyala::MAX_MAX_BYTES), " bytes")
+}
+
+/// Whether entries are evicted.
+pub(crate) fn eviction(object: Option<&Bound<'_, PyAny>>) -> PyResult<Eviction> {
+    let Some(object) = object else {
+        return Ok(Eviction::None);
+    };
+    let expected = "None or 'adaptive'";
+    let Ok(text) = object.cast::<PyString>() else {
+        return Err(wrong_type(object, "eviction", expected));
+    };
+    match &*text.to_string_lossy() {
+        "adaptive" => Ok(Eviction::Adaptive),
+        other => {
+            Err(InvalidArgumentError::new_err(format!("eviction = {other:?}: expected {expected}")))
+        }
+    }
 }
 
 pub(crate) fn version(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Version> {

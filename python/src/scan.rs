@@ -15,6 +15,8 @@ use crate::store::Store;
 
 /// Entries that a step looks at while attached: tens of microseconds.
 const STEP: usize = 256;
+/// Bytes of values that a step should gather at most.
+const GATHERED: usize = 1 << 20;
 /// Entries that a step looks at while detached, after one that found nothing: a millisecond or so until the next look
 /// for Ctrl-C.
 const LONG_STEP: usize = 16 << 10;
@@ -34,6 +36,8 @@ struct State {
     found: IntoIter<Entry>,
     /// Where the last step began.
     began_at: Option<u64>,
+    /// Bytes of a value, by what the last step found. Before the first one they may be as long as they like.
+    value_len: usize,
     ended: bool,
 }
 
@@ -41,10 +45,21 @@ impl State {
     fn step(&mut self, budget: usize) -> nyala::Result<()> {
         self.began_at = self.cursor.position();
         match self.cursor.next_batch(budget)? {
-            Some(found) => self.found = found.into_iter(),
+            Some(found) => {
+                if !found.is_empty() {
+                    let bytes = found.iter().map(|(_, value)| value.len()).sum::<usize>();
+                    self.value_len = bytes / found.len();
+                }
+                self.found = found.into_iter();
+            }
             None => self.ended = true,
         }
         Ok(())
+    }
+
+    /// Entries of the next step after one that found some.
+    fn usual_step(&self) -> usize {
+        (GATHERED / self.value_len.max(1)).clamp(1, STEP)
     }
 }
 
@@ -65,6 +80,7 @@ impl Scan {
             began_at: cursor.position(),
             cursor,
             found: Vec::new().into_iter(),
+            value_len: GATHERED,
             ended: false,
         };
         Scan { store, gives, state: Mutex::new(state) }
@@ -78,7 +94,7 @@ impl Scan {
     }
 
     fn next_entry(&self, py: Python<'_>) -> PyResult<Option<Entry>> {
-        let mut budget = STEP;
+        let mut found_none = false;
         loop {
             // Every time round: handlers of signals may have closed the store.
             let inside = self.store.get().enter(py)?;
@@ -90,10 +106,13 @@ impl Scan {
                 if state.ended {
                     return Ok(Some(None));
                 }
-                if budget == STEP {
-                    state.step(budget)?;
-                } else {
+                let budget = state.usual_step();
+                if found_none {
+                    py.detach(|| state.step(LONG_STEP))?;
+                } else if budget * state.value_len > GATHERED / 4 {
                     py.detach(|| state.step(budget))?;
+                } else {
+                    state.step(budget)?;
                 }
                 Ok(state.found.next().map(Some))
             });
@@ -102,7 +121,7 @@ impl Scan {
                 return Ok(entry);
             }
             py.check_signals()?;
-            budget = LONG_STEP;
+            found_none = true;
         }
     }
 }

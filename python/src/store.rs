@@ -26,13 +26,14 @@ use crate::scan::{Gives, Scan};
 /// Longest that `maintain` works without a look for Ctrl-C.
 const MAINTAIN_STEP: Duration = Duration::from_millis(50);
 
-/// A key-value store in memory: a mutable mapping from bytes to bytes under a hard cap on memory.
+/// A key-value store or cache in memory: a mutable mapping from bytes to bytes under a hard cap on memory.
 ///
-/// `max_bytes` caps everything: keys, values, index and slack, in bytes. Nothing is evicted; when the store is full,
-/// writes raise FullError and change nothing. `clock` is for tests: a callable that answers seconds since the epoch,
+/// `max_bytes` caps everything: keys, values, index and slack, in bytes. `eviction` is the choice between a store and a
+/// cache. None: nothing is lost; when the store is full, writes raise FullError and change nothing. 'adaptive': what is
+/// read least makes room for what is new. `clock` is for tests: a callable that answers seconds since the epoch,
 /// asked once for each operation; time never goes back, whatever it answers.
 ///
-/// Keys are bytes-like objects of 1 to 65,535 bytes (fewer in a small store), or str, which stands for its UTF-8. Values are bytes-like objects
+/// Keys are bytes-like objects of 1 to 65,535 bytes, or str, which stands for its UTF-8. Values are bytes-like objects
 /// and come back as bytes. Durations and moments are seconds, as float. A miss is None, or KeyError from ``[]``.
 ///
 /// Every operation on one key is atomic, and safe under threads; there is no order between keys. After ``os.fork`` the
@@ -44,6 +45,11 @@ const MAINTAIN_STEP: Duration = Duration::from_millis(50);
 /// ...     store["greeting"] = b"hello"
 /// ...     store["greeting"], store.get("farewell"), len(store)
 /// (b'hello', None, 1)
+/// >>> with nyala.Store(max_bytes=1 << 20, eviction="adaptive") as cache:
+/// ...     for n in range(100_000):
+/// ...         cache[str(n)] = bytes(100)
+/// ...     len(cache) < 10_000, cache.used_bytes <= 1 << 20
+/// (True, True)
 #[pyclass(frozen, mapping, subclass, weakref, module = "nyala")]
 pub(crate) struct Store {
     open: Handle<Open>,
@@ -140,13 +146,15 @@ fn class<'py>(
 #[pymethods]
 impl Store {
     #[new]
-    #[pyo3(signature = (*, max_bytes, clock=None))]
+    #[pyo3(signature = (*, max_bytes, eviction=None, clock=None))]
     fn new(
         py: Python<'_>,
         max_bytes: &Bound<'_, PyAny>,
+        eviction: Option<&Bound<'_, PyAny>>,
         clock: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let mut options = Options::memory(args::max_bytes(max_bytes)?);
+        let mut options =
+            Options::memory(args::max_bytes(max_bytes)?).eviction(args::eviction(eviction)?);
         let clock = match clock {
             None => None,
             Some(clock) if clock.is_callable() => Some(InjectedClock::new(clock.clone().unbind())),
@@ -511,6 +519,8 @@ impl Store {
             ("index_bytes", stats.index_bytes),
             ("segment_bytes", stats.segment_bytes),
             ("segments_leased", stats.segments_leased),
+            ("runs", stats.runs),
+            ("run_bytes", stats.run_bytes),
             ("segments_free", stats.segments_free),
             ("segments_limbo", stats.segments_limbo),
             ("segments_pinned", stats.segments_pinned),
@@ -519,6 +529,8 @@ impl Store {
             ("records_moved", stats.records_moved),
             ("bytes_moved", stats.bytes_moved),
             ("expired", stats.expired),
+            ("evicted", stats.evicted),
+            ("bytes_evicted", stats.bytes_evicted),
         ];
         let named = PyDict::new(py);
         for (name, number) in fields {
@@ -567,7 +579,26 @@ impl Store {
         self.open.is_closed()
     }
 
-    /// The cap on memory, in bytes.
+    /// Changes the cap on memory, to between a quarter of the `max_bytes` that the store was opened with and four times
+    /// as much, and at least 1 MiB.
+    ///
+    /// A smaller cap holds when this returns: memory was given back to the system, and a cache has evicted what did not
+    /// fit. FullError: a store's entries do not fit, or pins are in the way; the cap is what it was. The longest value
+    /// stays what it was.
+    ///
+    /// >>> import nyala
+    /// >>> store = nyala.Store(max_bytes=64 << 20)
+    /// >>> store.set_max_bytes(256 << 20)
+    /// >>> store.max_bytes >> 20
+    /// 256
+    #[pyo3(signature = (max_bytes, /))]
+    fn set_max_bytes(&self, py: Python<'_>, max_bytes: &Bound<'_, PyAny>) -> PyResult<()> {
+        let max_bytes = args::max_bytes(max_bytes)?;
+        let inside = self.enter(py)?;
+        py.detach(|| inside.set_max_bytes(max_bytes)).or_raise()
+    }
+
+    /// The cap on memory, in bytes. set_max_bytes changes it.
     #[getter]
     fn max_bytes(&self, py: Python<'_>) -> PyResult<u64> {
         let inside = self.enter(py)?;

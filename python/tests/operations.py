@@ -34,6 +34,7 @@ OPERATIONS = {
     "popitem": lambda store: store.popitem(),
     "scan": lambda store: store.scan(),
     "set": lambda store: store.set(b"k", b"v"),
+    "set_max_bytes": lambda store: store.set_max_bytes(2 << 20),
     "set_many": lambda store: store.set_many({b"k": b"v"}),
     "set_many of many": lambda store: store.set_many([(b"k", b"v")] * 5_000),
     "setdefault": lambda store: store.setdefault(b"k", b"v"),

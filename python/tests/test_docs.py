@@ -48,23 +48,25 @@ def test_everything_is_documented():
     assert [name for name, thing in documented().items() if not (inspect.getdoc(thing) or "").strip()] == []
 
 
+def run_examples(document):
+    """Runs the Python examples of a document; how many there were."""
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+    for example in examples:
+        exec(compile(example, document, "exec"), {})
+    return len(examples)
+
+
 def test_readme(capsys):
-    text = (ROOT / "python" / "README.md").read_text()
-    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(examples) == 1
-    exec(compile(examples[0], "README.md", "exec"), {})
-    assert capsys.readouterr().out == "b'session' b'xyz'\n"
+    assert run_examples("python/README.md") == 2
+    assert capsys.readouterr().out == "b'session' b'xyz'\nTrue\n"
     # What the comments say.
     with nyala.Store(max_bytes=64 << 20) as store:
         assert store.increment("visits") == 1 and store["visits"] == b"1"
 
 
 def test_readme_of_the_project(capsys):
-    text = (ROOT / "README.md").read_text()
-    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(examples) == 1
-    exec(compile(examples[0], "README.md", "exec"), {})
-    assert capsys.readouterr().out == "b'hello!' 3\n"
+    assert run_examples("README.md") == 2
+    assert capsys.readouterr().out == "b'hello!' 3\nTrue True\n"
 
 
 def test_version():
