@@ -212,6 +212,7 @@ impl Engine {
             hits: self.tally.as_ref().map_or(0, Tally::hits),
             misses: self.tally.as_ref().map_or(0, Tally::misses),
             index_pages: spending.pages as u64,
+            entries_relaid: sum(|stripe| stripe.counters.entries_relaid()),
             records_moved: sum(|stripe| stripe.counters.records_moved()),
             bytes_moved: 8 * sum(|stripe| stripe.counters.words_moved()),
             expired: sum(|stripe| stripe.counters.expired()),

@@ -194,7 +194,7 @@ fn choose_segment_bytes(max_bytes: u64) -> u64 {
 
 /// Enough stripes that cores seldom meet, few enough that their open segments stay a few per cent of the budget.
 fn choose_stripes(max_bytes: u64, segments: usize) -> usize {
-    if max_bytes < 4 << 20 {
+    if max_bytes < 2 << 20 {
         return 1;
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

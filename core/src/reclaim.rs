@@ -46,12 +46,26 @@ pub(crate) struct Pacer {
     /// Words of a cache's last victims, and how many of them were gained.
     walked: AtomicU64,
     gained: AtomicU64,
+    /// 1 if expired records are in the way.
+    pressed: AtomicU64,
+    /// The stripe at which the next `maintain` begins.
+    maintained: AtomicU64,
 }
 
 /// Words of victims after which older ones count half.
 const PACER_MEMORY: u64 = 1 << 20;
 
 impl Pacer {
+    /// Notes whether a store is so near to what it can keep live that expired records, which still count as live, are
+    /// worth looking for before free segments are few.
+    pub(crate) fn press(&self, pressed: bool) {
+        self.pressed.store(pressed.into(), Ordering::Relaxed);
+    }
+
+    fn pressed(&self) -> bool {
+        self.pressed.load(Ordering::Relaxed) != 0
+    }
+
     /// Notes a victim of `walked` words of which `gained` were not copied.
     fn note_victim(&self, walked: usize, gained: usize) {
         let (mut all, mut gone) =
@@ -96,7 +110,7 @@ impl Engine {
     /// Pays for `words` that were appended. No lock is held.
     #[inline]
     pub(crate) fn pay(&self, words: usize, moment: &Moment<'_>) {
-        if words > 0 && self.space.available() <= self.low_water() {
+        if words > 0 && (self.pacer.pressed() || self.space.available() <= self.low_water()) {
             // The write is done and stays so. What fails here is a stripe that a panic has left half changed; whoever
             // uses that stripe is told.
             let _ = self.pay_in_need(words, moment);
@@ -108,9 +122,14 @@ impl Engine {
         if self.pacer.factor.load(Ordering::Relaxed) == 0 && !self.choose_stripe(moment, 0)? {
             return Ok(());
         }
-        let urgent = if self.space.available() <= self.geometry.reserve + 1 { 2 } else { 1 };
+        let available = self.space.available();
+        let urgent = if available <= self.geometry.reserve + 1 { 2 } else { 1 };
         let factor = self.pacer.factor.load(Ordering::Relaxed) as usize;
-        self.reclaim(words * factor * urgent, self.usual_aim(), moment).map(|_| ())
+        let aim = match available <= self.low_water() {
+            true => self.usual_aim(),
+            false => Aim::Compact(WORTH_MAINTAINING),
+        };
+        self.reclaim(words * factor * urgent, aim, moment).map(|_| ())
     }
 
     /// Free segments at which writers begin to pay.
@@ -192,6 +211,14 @@ impl Engine {
         (live + words) * 8 > self.space.live_limit()
     }
 
+    /// Asked when a segment is leased for fresh records: whether expired ones should be looked for from now on.
+    pub(crate) fn press_if_expiring(&self) {
+        const NEAR: usize = 16;
+        let expiring = self.stripes.iter().any(|stripe| stripe.counters.expiring_words() > 0);
+        let near = self.space.segments() / NEAR * self.geometry.segment_words();
+        self.pacer.press(expiring && self.over_limit(near));
+    }
+
     /// Makes room for a write that found none and needs `words`; `Full` if there is none to be had.
     pub(crate) fn make_room(
         &self,
@@ -202,7 +229,7 @@ impl Engine {
         let words = self.geometry.occupied(words);
         self.space.trim(&self.segments, &self.log);
         if !self.evicts && self.over_limit(words) {
-            self.drop_expired(moment)?;
+            self.drop_expired(moment, || !self.over_limit(words))?;
             if !self.shrink_index(moment, || !self.over_limit(words))? {
                 return Err(self.full());
             }
@@ -219,14 +246,18 @@ impl Engine {
         };
         let walked = self.reclaim(self.geometry.segment_words(), aim, moment)?;
         let gained = walked > 0
-            || !self.evicts && self.drop_expired(moment)?
+            || !self.evicts && self.drop_expired(moment, || self.space.has_fresh())?
             || self.shrink_index(moment, || self.space.has_fresh())?;
         if !gained || attempt > 4 * self.space.segments() { Err(self.full()) } else { Ok(()) }
     }
 
-    /// Reclaims all full segments in which a record has expired; whether there were any. What is left of them is copied,
-    /// and its classes are made anew, so that the next call finds only what has expired since.
-    pub(crate) fn drop_expired(&self, moment: &Moment<'_>) -> Result<bool> {
+    /// Reclaims full segments in which a record has expired, until there is `enough` room; whether there were any. What is
+    /// left of them is copied, and its classes are made anew, so that the next call finds only what has expired since.
+    pub(crate) fn drop_expired(
+        &self,
+        moment: &Moment<'_>,
+        enough: impl Fn() -> bool,
+    ) -> Result<bool> {
         let mut dropped = false;
         for number in 0..self.stripes.len() {
             if self.stripes[number].counters.expiring_words() == 0 {
@@ -247,6 +278,9 @@ impl Engine {
                     break;
                 }
                 dropped = true;
+                if enough() {
+                    return Ok(true);
+                }
             }
         }
         Ok(dropped)
@@ -279,35 +313,49 @@ impl Engine {
         Error::Full { live_bytes, max_bytes: self.space.max_bytes() }
     }
 
-    /// Reclaims for as long as `budget`, and lets a cache evict what the next writes would have to; answers the dead bytes
-    /// that more calls would free.
+    /// Reclaims for as long as `budget`, and lets a cache evict what the next writes would have to. Each call goes on where
+    /// the last one ended, and passes its budget by one step at most. Answers about how many dead bytes are left to
+    /// reclaim, 0 when nothing is worth it.
     pub(crate) fn maintain(&self, budget: Duration, moment: &Moment<'_>) -> Result<u64> {
         let start = Instant::now();
-        for number in 0..self.stripes.len() {
+        let over = || start.elapsed() >= budget;
+        let first = self.pacer.maintained.load(Ordering::Relaxed) as usize;
+        let mut room = true;
+        for turn in 0..self.stripes.len() {
+            let number = (first + turn) % self.stripes.len();
             loop {
-                if start.elapsed() >= budget {
-                    return self.maintainable(moment);
-                }
                 let aim = match self.evicts && self.space.available() <= self.low_water() {
                     true => Aim::Evict(Keep::Read),
                     false => Aim::Compact(WORTH_MAINTAINING),
                 };
                 match self.step(number, aim, moment)? {
+                    Step::Walked(_) | Step::Freed(_) if over() => {
+                        self.pacer.maintained.store(number as u64, Ordering::Relaxed);
+                        return Ok(self.dead_bytes());
+                    }
                     Step::Walked(_) | Step::Freed(_) => {}
-                    Step::Nothing | Step::NoRoom => break,
+                    Step::Nothing => break,
+                    Step::NoRoom => {
+                        room = false;
+                        break;
+                    }
                 }
             }
         }
-        self.space.trim(&self.segments, &self.log);
-        self.maintainable(moment)
+        let mut more = true;
+        while more {
+            more = self.space.trim(&self.segments, &self.log);
+            if over() {
+                break;
+            }
+        }
+        Ok(if room && !more { 0 } else { self.dead_bytes() })
     }
 
-    fn maintainable(&self, moment: &Moment<'_>) -> Result<u64> {
-        let mut words = 0;
-        for number in 0..self.stripes.len() {
-            words += self.lock_stripe(number, moment)?.worth(moment, WORTH_MAINTAINING);
-        }
-        Ok(8 * words as u64)
+    /// Bytes of dead records, and at least one: asked where something is left to do.
+    fn dead_bytes(&self) -> u64 {
+        let (live, used) = self.live_and_used();
+        (8 * used.saturating_sub(live) as u64).max(1)
     }
 }
 
@@ -502,14 +550,6 @@ impl<'a> Writer<'a> {
         let account = self.engine.segments.account(segment);
         // The tail behind the last record is not counted: the copies would waste as much again.
         account.used_words().saturating_sub(SEGMENT_HEADER_WORDS + account.live_words()) + expired
-    }
-
-    /// Words that reclaim of all segments would give back that are worth it.
-    fn worth(&self, moment: &Moment<'_>, part: usize) -> usize {
-        let least = self.engine.geometry.segment_words() / part;
-        let sealed = self.state.sealed.iter().flatten();
-        let gains = sealed.map(|segment| self.gain(*segment, moment));
-        gains.filter(|gain| *gain >= least).sum()
     }
 
     /// Words of full segments that have expired but still count as live; renews the stripe's hint.

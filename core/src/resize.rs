@@ -36,7 +36,7 @@ impl Engine {
     /// Reclaims a segment's worth; whether there was anything to reclaim.
     fn make_smaller(&self, over: usize, moment: &Moment<'_>) -> Result<bool> {
         if !self.evicts && self.over_limit(0) {
-            self.drop_expired(moment)?;
+            self.drop_expired(moment, || !self.over_limit(0))?;
             if !self.shrink_index(moment, || !self.over_limit(0))? {
                 return Ok(false);
             }

@@ -41,6 +41,8 @@ pub struct Stats {
     pub most_in_stripe: u64,
     /// Index pages in use.
     pub index_pages: u64,
+    /// Entries whose slots page splits and merges have moved since the store was opened.
+    pub entries_relaid: u64,
     /// Records that reclaim has moved since the store was opened.
     pub records_moved: u64,
     /// Bytes that reclaim has moved since the store was opened.

@@ -17,7 +17,7 @@ use crate::types::{
 };
 use crate::update::{Change, Current, NewValue};
 
-/// A key-value store in memory, under a hard cap.
+/// A key-value store or cache in memory, under a hard cap.
 ///
 /// Handles are cheap to clone; all clones are one store, which lives until the last handle, pin or cursor is dropped.
 /// Every method may be called from any thread at any time. Operations on one key are linearizable; there is no order
@@ -51,7 +51,8 @@ impl Store {
         Ok(Store { engine: Arc::new(Engine::open(&options)?) })
     }
 
-    /// The value of a key, or `None`. Takes no lock and writes no shared memory; costs about two cache misses.
+    /// The value of a key, or `None`. Takes no lock; costs about two cache misses. Writes no shared memory in a store; in a
+    /// cache it counts up to three reads of an entry in its slot.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         let mut value = Vec::new();
         Ok(self.get_into(key, &mut value)?.then_some(value))
@@ -433,8 +434,10 @@ impl Store {
         self.engine.stats()
     }
 
-    /// Reclaims dead and expired records for about `budget`, and answers how much is left to do. Nothing depends on it
-    /// being called: writers pay for reclaim as they go, and this lets them pay less.
+    /// Reclaims dead and expired records, and in a cache evicts what the next writes would have to, for as long as `budget`
+    /// and at most one step of 32 records longer; answers about how much is left to do, 0 when nothing is worth it. The
+    /// next call goes on where this one ended. Nothing depends on it being called: writers pay for reclaim as they go, and
+    /// this lets them pay less.
     pub fn maintain(&self, budget: Duration) -> Result<WorkLeft> {
         self.engine.birthplace.check()?;
         Ok(WorkLeft { bytes: self.engine.maintain(budget, &self.engine.moment())? })
@@ -448,7 +451,7 @@ impl Store {
         for number in 0..self.engine.stripes.len() {
             self.engine.lock_stripe(number, &moment)?.clear();
         }
-        self.engine.space.trim(&self.engine.segments, &self.engine.log);
+        while self.engine.space.trim(&self.engine.segments, &self.engine.log) {}
         Ok(())
     }
 

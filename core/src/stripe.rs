@@ -41,6 +41,8 @@ pub(crate) struct Counters {
     expiring_words: AtomicU64,
     records_moved: AtomicU64,
     words_moved: AtomicU64,
+    /// Entries that splits and merges have laid out anew.
+    entries_relaid: AtomicU64,
     expired: AtomicU64,
     evicted: AtomicU64,
     words_evicted: AtomicU64,
@@ -581,8 +583,11 @@ impl<'a> Writer<'a> {
 
     fn lease(&mut self, pool: Pool, purpose: Purpose, moment: &Moment<'_>) -> Option<Open> {
         let engine = self.engine;
-        if purpose == Purpose::Fresh && !engine.evicts && engine.over_limit(0) {
-            return None;
+        if purpose == Purpose::Fresh && !engine.evicts {
+            if engine.over_limit(0) {
+                return None;
+            }
+            engine.press_if_expiring();
         }
         let (segment, lease) = engine.space.lease(purpose, &engine.segments, engine.regions())?;
         // Pairs with the acquire fence at the end of a reader's look: a reader that sees any word written from here on
@@ -613,8 +618,12 @@ impl<'a> Writer<'a> {
         let engine = self.engine;
         let mut hash_all = |entries: &mut [(Slot, Hash)]| engine.hash_slots(entries);
         let mut helpers =
-            Helpers { space: &engine.space, log: &engine.log, hash_all: &mut hash_all };
-        run(&engine.index, &mut helpers)
+            Helpers { space: &engine.space, log: &engine.log, hash_all: &mut hash_all, moved: 0 };
+        let answer = run(&engine.index, &mut helpers);
+        if helpers.moved > 0 {
+            add(&self.stripe.counters.entries_relaid, helpers.moved as u64);
+        }
+        answer
     }
 
     /// Versions of one stripe count up; the stripe's number makes them unique in the store. The low bit stays clear.
@@ -800,6 +809,10 @@ impl Counters {
 
     pub(crate) fn words_moved(&self) -> u64 {
         self.words_moved.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn entries_relaid(&self) -> u64 {
+        self.entries_relaid.load(Ordering::Relaxed)
     }
 
     pub(crate) fn expired(&self) -> u64 {

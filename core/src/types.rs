@@ -190,6 +190,6 @@ pub struct EntryInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct WorkLeft {
-    /// Dead bytes that further calls would reclaim; 0 when there is nothing worth doing.
+    /// About how many dead bytes there are while something is left to do; 0 when nothing is worth it.
     pub bytes: u64,
 }

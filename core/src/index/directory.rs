@@ -35,6 +35,8 @@ pub(crate) struct Helpers<'a> {
     pub(crate) log: &'a Region,
     /// Sets the hash of each entry in the list to that of the key which its slot names.
     pub(crate) hash_all: &'a mut HashAll<'a>,
+    /// Entries that were laid out anew.
+    pub(crate) moved: usize,
 }
 
 impl std::fmt::Debug for Helpers<'_> {
@@ -158,6 +160,7 @@ impl Directory {
         // version.
         begin_move(index, upper, local + 1);
         let mut spare = begin_move(index, page, local + 1);
+        helpers.moved += entries.len();
         for (slot, hash) in entries {
             let to = if hash.goes_up(local) { upper } else { page };
             place_again(index, to, slot, hash, &mut spare);
@@ -209,6 +212,7 @@ impl Directory {
             return false;
         }
         let entries = entries_with_hashes(index, &[page, buddy], usize::MAX, helpers);
+        helpers.moved += entries.len();
         let upper = bits >> (depth - 1) & 1 == 1;
         let (keep, drop) = if upper { (buddy, page) } else { (page, buddy) };
         let mut spare = begin_move(index, keep, depth - 1);

@@ -213,15 +213,18 @@ impl Space {
     }
 
     /// Gives memory back that only waits: limbo that nobody pins, and free segments beyond the reserve and a quarter
-    /// of what is leased.
-    pub(crate) fn trim(&self, segments: &Segments, log: &Region) {
+    /// of what is leased, but no more than about a megabyte of these. Whether there are more.
+    pub(crate) fn trim(&self, segments: &Segments, log: &Region) -> bool {
         let mut state = self.lock();
         state.leave_limbo(segments, &self.geometry, log);
-        while state.free.len() > self.geometry.reserve + state.leased / 4 {
+        let keep = self.geometry.reserve + state.leased / 4;
+        let at_once = (1 << 20 >> self.geometry.segment_shift) / WORD;
+        for _ in 0..at_once.max(1).min(state.free.len().saturating_sub(keep)) {
             let Some(segment) = state.free.pop() else { break };
             state.decommit_segment(segment, &self.geometry, log);
         }
         self.publish(&state);
+        state.free.len() > keep
     }
 
     /// An index page, or `None` if the budget has no room for it but the free segments of the reserve.
