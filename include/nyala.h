@@ -525,6 +525,10 @@ typedef struct nyala_statistics {
    * copied since.
    */
   uint64_t oldest_ms;
+  /**
+   * Entries whose slots page splits and merges have moved since the store was opened.
+   */
+  uint64_t entries_relaid;
 } nyala_statistics;
 
 /**

@@ -69,6 +69,8 @@ pub struct nyala_statistics {
     /// Milliseconds since the oldest segment that is in use was begun: no entry is older, but for those that reclaim has
     /// copied since.
     pub oldest_ms: u64,
+    /// Entries whose slots page splits and merges have moved since the store was opened.
+    pub entries_relaid: u64,
 }
 
 // SAFETY: repr(C), the size first; integers only.
@@ -135,6 +137,7 @@ pub unsafe extern "C" fn nyala_stats(
             hits: now.hits,
             misses: now.misses,
             oldest_ms: now.oldest_ms,
+            entries_relaid: now.entries_relaid,
         };
         // SAFETY: the caller's struct.
         unsafe { versioned::write(stats, &answer, "stats") }?;

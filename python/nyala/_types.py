@@ -53,6 +53,8 @@ class Stats(NamedTuple):
     """Number of entries of the stripe that has most."""
     index_pages: int
     """Number of index pages in use."""
+    entries_relaid: int
+    """Number of entries whose slots page splits and merges have moved since the store was opened."""
     records_moved: int
     """Number of records that reclaim has moved since the store was opened."""
     bytes_moved: int

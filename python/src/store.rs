@@ -541,6 +541,7 @@ impl Store {
             ("fewest_in_stripe", stats.fewest_in_stripe),
             ("most_in_stripe", stats.most_in_stripe),
             ("index_pages", stats.index_pages),
+            ("entries_relaid", stats.entries_relaid),
             ("records_moved", stats.records_moved),
             ("bytes_moved", stats.bytes_moved),
             ("expired", stats.expired),
