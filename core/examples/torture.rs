@@ -76,13 +76,23 @@ fn print_counts(counts: impl IntoIterator<Item = (&'static str, u64)>) {
     }
 }
 
+/// What the trials of one shape did.
+#[derive(Debug, Clone, Copy, Default)]
+struct ByShape {
+    operations: u64,
+    full: u64,
+    evicted: u64,
+    resized: u64,
+    took: Duration,
+}
+
 fn torture_model(arguments: &Arguments) -> Result<(), String> {
     let ops = number(arguments, "ops", 1_000_000);
     let first_seed = number(arguments, "seed", 1);
     let fixed_shape = choice(arguments, "shape", SHAPES.len())?;
     let begun = Instant::now();
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let mut by_shape = [(0_u64, 0_u64, Duration::ZERO); SHAPES.len()];
+    let mut by_shape = [ByShape::default(); SHAPES.len()];
     let (mut done, mut trials) = (0, 0);
     while done < ops {
         let seed = first_seed.wrapping_add(trials);
@@ -99,9 +109,11 @@ fn torture_model(arguments: &Arguments) -> Result<(), String> {
                 shape.name
             )
         })?;
-        by_shape[at].0 += count;
-        by_shape[at].1 += trial.full_answers;
-        by_shape[at].2 += started.elapsed();
+        by_shape[at].operations += count;
+        by_shape[at].full += trial.full_answers;
+        by_shape[at].evicted += trial.evictions_seen;
+        by_shape[at].resized += trial.resized;
+        by_shape[at].took += started.elapsed();
         for (name, count) in trial.counts {
             *counts.entry(name).or_default() += count;
         }
@@ -113,9 +125,13 @@ fn torture_model(arguments: &Arguments) -> Result<(), String> {
     }
     println!("operations by kind:");
     print_counts(counts);
-    println!("operations by shape of the store, answers Full, time:");
-    for (shape, (count, full, took)) in SHAPES.iter().zip(by_shape) {
-        println!("  {:<24} {count:>14} {full:>9} {took:>9.1?}", shape.name);
+    println!("operations by shape of the store, answers Full, evictions seen, caps set, time:");
+    for (shape, ByShape { operations, full, evicted, resized, took }) in SHAPES.iter().zip(by_shape)
+    {
+        println!(
+            "  {:<32} {operations:>10} {full:>8} {evicted:>8} {resized:>5} {took:>9.1?}",
+            shape.name
+        );
     }
     println!(
         "model: {done} operations in {trials} trials, seeds {first_seed} to {}, {:.1} s, no failure",

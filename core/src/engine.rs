@@ -120,16 +120,18 @@ impl Engine {
 
     /// Counts a read, if reads are counted.
     #[inline]
-    pub(crate) fn count_outcome(&self, hash: Hash, hit: bool) {
+    pub(crate) fn count_outcome(&self, key: &[u8], hit: bool) {
         if let Some(tally) = &self.tally
             && tally.count(hit)
         {
-            self.sample(hash);
+            self.sample(key);
         }
     }
 
     #[cold]
-    fn sample(&self, hash: Hash) {
+    fn sample(&self, key: &[u8]) {
+        // Anew: to keep the hash for it would cost every read a register.
+        let hash = self.hasher.hash(key);
         if let Ok(mut hottest) = self.stripe(hash).hottest.try_lock() {
             hottest.count(hash);
         }

@@ -21,9 +21,13 @@ const MIN_SEGMENT_BYTES: u64 = 8 << 10;
 const VALUES_PER_BUDGET: u64 = 4;
 /// A record up to this part of a segment always lies in one, beside others: seven of an eighth fill seven eighths.
 const SMALL_PART: usize = 8;
-/// Runs come in whole pages of the operating system.
-const RUN_PAGE_BYTES: usize = 4 << 10;
+/// Runs come in whole pages of the operating system; in the models in smaller ones, so that a run has few words.
+const RUN_PAGE_BYTES: usize = if cfg!(loom) { 96 } else { 4 << 10 };
 pub(crate) const RUN_PAGE_WORDS: usize = RUN_PAGE_BYTES / WORD;
+const _: () = assert!(
+    RUN_PAGE_WORDS > SEGMENT_HEADER_WORDS,
+    "the record begins in the run's first page, by which the run is numbered"
+);
 /// `max_bytes` may become so many times what the store was opened with, and a part as small.
 pub(crate) const RESIZE: u64 = 4;
 /// Bytes of an index page.

@@ -9,9 +9,11 @@ use loom::thread;
 
 use crate::engine::Engine;
 use crate::geometry::Geometry;
-use crate::options::{Options, Tuning};
+use crate::options::{Eviction, Options, Tuning};
 use crate::pin::Pinned;
 use crate::reader::{CopyTo, Entry};
+use crate::reclaim::Aim;
+use crate::stripe::Keep;
 use crate::update::Change;
 
 /// log2 of the words of a model's segment: the header and eleven records of a key and a value of two words.
@@ -22,14 +24,34 @@ type Key = [u8; KEY_LEN];
 
 /// A store of eight tiny segments and pages of two buckets of two slots.
 fn tiny() -> Arc<Engine> {
+    build(tiny_geometry(), Eviction::None)
+}
+
+/// A cache of the same size.
+fn tiny_cache() -> Arc<Engine> {
+    build(tiny_geometry(), Eviction::Adaptive)
+}
+
+/// A store of eight segments that are smaller still, so that a record of [`RUN_LEN`] bytes gets a run, of which there are
+/// addresses for two.
+fn tiny_with_runs() -> Arc<Engine> {
+    let geometry = Geometry { segment_shift: SEGMENT_SHIFT - 1, run_pages: 4, ..tiny_geometry() };
+    build(geometry, Eviction::None)
+}
+
+fn build(geometry: Geometry, eviction: Eviction) -> Arc<Engine> {
     let tuning = Tuning { seed: Some(1), ..Tuning::default() };
-    let options = Options::memory(1 << 20).tuning(tuning);
-    let geometry = Geometry {
+    let options = Options::memory(geometry.opened_bytes).eviction(eviction).tuning(tuning);
+    Arc::new(Engine::build(geometry, &options).unwrap())
+}
+
+fn tiny_geometry() -> Geometry {
+    Geometry {
         opened_bytes: 1 << 20,
         stripes: 1,
         segment_shift: SEGMENT_SHIFT,
         max_key_len: KEY_LEN,
-        max_value_len: 8 << (SEGMENT_SHIFT - 3),
+        max_value_len: 8 << SEGMENT_SHIFT,
         segments: 8,
         opened_segments: 8,
         run_pages: 0,
@@ -40,8 +62,7 @@ fn tiny() -> Arc<Engine> {
         segments_in_pieces: 0,
         log_piece: 1,
         index_piece: 1,
-    };
-    Arc::new(Engine::build(geometry, &options).unwrap())
+    }
 }
 
 /// A value of two words that says of which key and which write it is, twice.
@@ -98,6 +119,8 @@ fn from_environment(name: &str) -> Option<u64> {
 
 const A: Key = [b'a'; KEY_LEN];
 const B: Key = [b'b'; KEY_LEN];
+const C: Key = [b'c'; KEY_LEN];
+const D: Key = [b'd'; KEY_LEN];
 
 #[test]
 fn a_reader_sees_a_whole_value_beside_an_overwrite_in_place() {
@@ -215,8 +238,7 @@ fn a_reader_misses_no_key_beside_a_merge() {
 
 /// A store whose first segment holds `A` and writes that are dead, so that reclaim moves `A` and frees the segment, and
 /// whose open segment is full, so that the next write leases the freed one and lies where `A` was.
-fn with_a_dead_segment() -> Arc<Engine> {
-    let engine = tiny();
+fn with_a_dead_segment(engine: Arc<Engine>) -> Arc<Engine> {
     set(&engine, A, &value(A, 1));
     for lens in [8..=64, 24..=56] {
         remove(&engine, B);
@@ -235,13 +257,13 @@ fn reclaim_all(engine: &Engine) {
 #[test]
 fn a_reader_sees_a_whole_value_beside_relocation_and_reuse() {
     explore("relocation and reuse", || {
-        let engine = with_a_dead_segment();
+        let engine = with_a_dead_segment(tiny());
         let writer = thread::spawn({
             let engine = Arc::clone(&engine);
             move || {
                 reclaim_all(&engine);
                 // The freed segment is leased again, and this record lies where the key's was.
-                set(&engine, [b'c'; KEY_LEN], &[3; 60]);
+                set(&engine, C, &[3; 60]);
                 set(&engine, A, &[4; 32]);
             }
         });
@@ -272,12 +294,12 @@ fn a_pin_keeps_its_bytes_beside_an_overwrite_in_place() {
 #[test]
 fn a_pin_keeps_its_bytes_beside_reclaim_and_reuse() {
     explore("pin and reuse", || {
-        let engine = with_a_dead_segment();
+        let engine = with_a_dead_segment(tiny());
         let writer = thread::spawn({
             let engine = Arc::clone(&engine);
             move || {
                 reclaim_all(&engine);
-                set(&engine, [b'c'; KEY_LEN], &[3; 60]);
+                set(&engine, C, &[3; 60]);
             }
         });
         let pinned = pin(&engine, A);
@@ -286,6 +308,165 @@ fn a_pin_keeps_its_bytes_beside_reclaim_and_reuse() {
         writer.join().unwrap();
         assert_eq!(copy_of(&pinned), before, "pinned bytes changed");
         assert_eq!(engine.segments.generation(), 1, "nothing was freed");
+    });
+}
+
+/// A reader of `A` counts its read in the slot, while `write` changes what the slot says. Whatever is left must be what
+/// `write` left, and the reader sees the value of before or what `write` made of it.
+fn count_a_read_beside(
+    name: &str,
+    engine: impl Fn() -> Arc<Engine> + Sync + Send + 'static,
+    write: fn(&Engine),
+    left: Option<&'static [u8]>,
+) {
+    explore(name, move || {
+        let engine = engine();
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || write(&engine)
+        });
+        let seen = get(&engine, A);
+        assert!(
+            seen.as_deref() == Some(&value(A, 1)) || seen.as_deref() == left,
+            "mixed value {seen:?}"
+        );
+        writer.join().unwrap();
+        assert_eq!(get(&engine, A).as_deref(), left);
+        validate(&engine);
+    });
+}
+
+fn cache_with_a_key() -> Arc<Engine> {
+    let engine = tiny_cache();
+    set(&engine, A, &value(A, 1));
+    engine
+}
+
+fn validate(engine: &Engine) {
+    engine.lock_stripe(0, &engine.moment()).unwrap().validate().unwrap();
+}
+
+#[test]
+fn a_read_is_counted_of_no_entry_that_is_removed() {
+    count_a_read_beside(
+        "count of a read and removal",
+        cache_with_a_key,
+        |engine| remove(engine, A),
+        None,
+    );
+}
+
+#[test]
+fn a_read_is_counted_beside_an_append() {
+    let write = |engine: &Engine| set(engine, A, &[2; 24]);
+    count_a_read_beside("count of a read and append", cache_with_a_key, write, Some(&[2; 24]));
+}
+
+#[test]
+fn a_read_is_counted_beside_relocation() {
+    const LEFT: [u8; 16] = [b'a', 1, 1, 1, 1, 1, 1, 1, b'a', 1, 1, 1, 1, 1, 1, 1];
+    let cache = || with_a_dead_segment(tiny_cache());
+    count_a_read_beside("count of a read and relocation", cache, reclaim_all, Some(&LEFT));
+}
+
+#[test]
+fn a_reader_sees_a_whole_value_or_none_beside_eviction() {
+    explore("eviction and reuse", || {
+        // Two full segments: the key's is the older one.
+        let engine = tiny_cache();
+        set(&engine, A, &value(A, 1));
+        for key in [B, C, D] {
+            set(&engine, key, &[key[0]; 128]);
+        }
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || {
+                engine.reclaim(1, Aim::Evict(Keep::Nothing), &engine.moment()).unwrap();
+                // The freed segment is leased again, and this record lies where the key's was.
+                set(&engine, B, &[3; 60]);
+            }
+        });
+        let seen = get(&engine, A);
+        assert!(seen.is_none() || seen.as_deref() == Some(&value(A, 1)), "mixed value {seen:?}");
+        writer.join().unwrap();
+        assert_eq!((get(&engine, A), get(&engine, B)), (None, Some(vec![3; 60])));
+        assert_eq!(engine.segments.generation(), 1, "nothing was evicted");
+        validate(&engine);
+    });
+}
+
+/// Length of a value with which a record gets a run where segments are of 32 words.
+const RUN_LEN: usize = 80;
+
+/// The key's value lies in a run, at the lowest address of runs.
+fn with_a_run() -> Arc<Engine> {
+    let engine = tiny_with_runs();
+    set(&engine, A, &[1; RUN_LEN]);
+    assert_eq!(engine.space.spending().runs, 1, "the model has no run");
+    engine
+}
+
+/// A reader of `A`, whose value lies in a run, beside a writer; it may see what the predicate permits.
+fn read_a_run_beside(
+    name: &str,
+    engine: fn() -> Arc<Engine>,
+    write: fn(&Engine),
+    may_see: fn(Option<&[u8]>) -> bool,
+) {
+    explore(name, move || {
+        let engine = engine();
+        let generation = engine.segments.generation();
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || write(&engine)
+        });
+        let seen = get(&engine, A);
+        assert!(may_see(seen.as_deref()), "mixed value {seen:?}");
+        writer.join().unwrap();
+        assert!(engine.segments.generation() > generation, "nothing was freed");
+        validate(&engine);
+    });
+}
+
+#[test]
+fn a_reader_sees_a_whole_run_while_another_key_takes_its_place() {
+    let write = |engine: &Engine| {
+        remove(engine, A);
+        set(engine, B, &[2; RUN_LEN]);
+    };
+    read_a_run_beside("run and reuse by another key", with_a_run, write, |seen| {
+        seen.is_none_or(|seen| seen == [1; RUN_LEN])
+    });
+}
+
+#[test]
+fn a_reader_sees_a_whole_run_while_its_slot_comes_back() {
+    // The slot that is emptied is filled again, with the same address.
+    let write = |engine: &Engine| {
+        remove(engine, A);
+        set(engine, A, &[2; RUN_LEN]);
+    };
+    read_a_run_beside("run and reuse by its key", with_a_run, write, |seen| {
+        seen.is_none_or(|seen| seen == [1; RUN_LEN] || seen == [2; RUN_LEN])
+    });
+}
+
+#[test]
+fn a_reader_sees_a_whole_run_while_a_segment_is_freed() {
+    let with_dead_words = || {
+        let engine = with_a_run();
+        for len in [8, 40, 72, 8, 40] {
+            remove(&engine, B);
+            set(&engine, B, &vec![b'b'; len]);
+        }
+        engine
+    };
+    let write = |engine: &Engine| {
+        reclaim_all(engine);
+        set(engine, A, &[2; RUN_LEN]);
+    };
+    read_a_run_beside("run and unrelated segments", with_dead_words, write, |seen| {
+        seen.is_some_and(|seen| seen == [1; RUN_LEN] || seen == [2; RUN_LEN])
     });
 }
 

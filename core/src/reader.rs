@@ -21,7 +21,7 @@ const ROUNDS: usize = if cfg!(loom) { 1 } else { 8 };
 const PREFETCHED_LINES: usize = 2;
 /// Values of which the length is checked before they are copied: a header that was overwritten or reused meanwhile may
 /// promise a gigabyte.
-const LARGE_BYTES: usize = 4 << 10;
+const LARGE_BYTES: usize = if cfg!(loom) { 64 } else { 4 << 10 };
 /// Keys of a batch whose cache misses overlap.
 const GROUP: usize = 32;
 
@@ -267,47 +267,79 @@ impl Engine {
         let seen = if record.key_is(key) {
             // A header that was overwritten or reused meanwhile may promise anything.
             let Some(value) = record.value() else { return Look::Again };
-            if value.len() > LARGE_BYTES && !self.is_whole(generation, word, slot, &record, version)
-            {
-                return Look::Again;
+            if value.len() > LARGE_BYTES {
+                return self.look_at_large(generation, word, slot, key, moment, read);
             }
-            let expiry = record.expiry();
-            if expired(expiry, moment) {
-                Look::Entry(None)
-            } else {
-                Look::Entry(Some(read.visit(Entry {
-                    value: Value(Source::Log(value)),
-                    version: Version(version),
-                    expiry,
-                    place: Some((self.geometry.segment_of(record.start), record.value_byte())),
-                })))
-            }
+            self.show(&record, value, version, moment, read)
         } else {
             Look::OtherKey
         };
-        if self.is_whole(generation, word, slot, &record, version) { seen } else { Look::Again }
+        fence_look();
+        let whole = self.segments.generation() == generation && record.version() == version;
+        if whole { seen } else { Look::Again }
     }
 
-    /// Whether what was read of a record since `generation` and `version` were is of that one write.
+    /// Shows the value to the reader, unless it has expired.
     #[inline(always)]
-    fn is_whole(
+    fn show<T>(
+        &self,
+        record: &Record<'_>,
+        value: Packed<'_>,
+        version: u64,
+        moment: &Moment<'_>,
+        read: &mut impl Visit<T>,
+    ) -> Look<T> {
+        let expiry = record.expiry();
+        if expired(expiry, moment) {
+            return Look::Entry(None);
+        }
+        Look::Entry(Some(read.visit(Entry {
+            value: Value(Source::Log(value)),
+            version: Version(version),
+            expiry,
+            place: Some((self.geometry.segment_of(record.start), record.value_byte())),
+        })))
+    }
+
+    /// The same for a value that takes longer to copy than segments take to be freed.
+    ///
+    /// ```text
+    /// version; then whether the slot is the same: the version is that of a published record
+    /// header, key; then whether the record is whole so far, and with it the length that it promises
+    /// the value; then whether the record is whole
+    /// ```
+    #[cold]
+    #[inline(never)]
+    fn look_at_large<T>(
         &self,
         generation: u64,
         word: usize,
         slot: Slot,
-        record: &Record<'_>,
-        version: u64,
-    ) -> bool {
-        // Pairs with the release fences of whoever overwrites the record or reuses the segment: had any word been
-        // read that they wrote, version or generation differ.
-        fence(Ordering::Acquire);
-        (self.segments.generation() == generation || self.is_same_run(word, slot))
-            && record.version() == version
+        key: &[u8],
+        moment: &Moment<'_>,
+        read: &mut impl Visit<T>,
+    ) -> Look<T> {
+        let version = Record::with_version(self.log.view(), slot.address()).0;
+        let is_there = || {
+            fence_look();
+            self.segments.generation() == generation || self.is_same_run(word, slot)
+        };
+        if version % 2 == 1 || !is_there() {
+            return Look::Again;
+        }
+        let record = Record::at(self.log.view(), slot.address());
+        let value = if record.key_is(key) { record.value() } else { None };
+        let Some(value) = value else { return Look::Again };
+        let is_whole = || is_there() && record.version() == version;
+        if !is_whole() {
+            return Look::Again;
+        }
+        let seen = self.show(&record, value, version, moment, read);
+        if is_whole() { seen } else { Look::Again }
     }
 
     /// Whether the slot names a run, and still does. A run is never moved, so that its slot and its version say enough: a
     /// large value may be read while segments come and go.
-    #[cold]
     fn is_same_run(&self, word: usize, slot: Slot) -> bool {
         self.geometry.is_run(self.geometry.segment_of(slot.address()))
             // Pairs with the release store in `publish`: were it another record at the same place, its version will be seen.
@@ -365,7 +397,7 @@ impl Engine {
                     Look::Entry(found) => found,
                     _ => self.read_anywhere(asked.hash, key, moment, copy)?,
                 };
-                self.count_outcome(asked.hash, found.is_some());
+                self.count_outcome(key, found.is_some());
                 each(number * GROUP + i, found.map(|()| value.as_slice()));
             }
         }
@@ -402,6 +434,14 @@ impl Engine {
         }
         (word, slot)
     }
+}
+
+/// What comes between the words of a record and the questions whether they are of one write.
+#[inline(always)]
+fn fence_look() {
+    // Pairs with the release fences of whoever overwrites the record or reuses the segment: had any word been read that
+    // they wrote, version or generation differ.
+    fence(Ordering::Acquire);
 }
 
 /// A key of a batch, and what has been found of it so far.

@@ -244,8 +244,10 @@ impl Engine {
             true => Aim::Evict(Keep::Nothing),
             false => self.usual_aim(),
         };
-        let walked = self.reclaim(self.geometry.segment_words(), aim, moment)?;
-        let gained = walked > 0
+        let segment = self.geometry.segment_words();
+        let gained = self.reclaim(segment, aim, moment)? > 0
+            // Pins may hold what the survivors need.
+            || self.evicts && self.reclaim(segment, Aim::Evict(Keep::Nothing), moment)? > 0
             || !self.evicts && self.drop_expired(moment, || self.space.has_fresh())?
             || self.shrink_index(moment, || self.space.has_fresh())?;
         if !gained || attempt > 4 * self.space.segments() { Err(self.full()) } else { Ok(()) }

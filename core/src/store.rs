@@ -112,7 +112,7 @@ impl Store {
         let key = key.as_ref();
         let hash = self.engine.admit_key(key)?;
         let pinned = Pinned::new(&self.engine, hash, key, &self.engine.moment())?;
-        self.engine.count_outcome(hash, pinned.is_some());
+        self.engine.count_outcome(key, pinned.is_some());
         Ok(pinned)
     }
 
@@ -469,7 +469,7 @@ impl Store {
     fn read<T>(&self, key: &[u8], read: impl Visit<T>) -> Result<Option<T>> {
         let hash = self.engine.admit_key(key)?;
         let found = self.engine.read(hash, key, &self.engine.moment(), read)?;
-        self.engine.count_outcome(hash, found.is_some());
+        self.engine.count_outcome(key, found.is_some());
         Ok(found)
     }
 

@@ -69,6 +69,21 @@ pub(crate) fn full_fence() {
     fence(Ordering::SeqCst);
 }
 
+/// A release store to a word that other threads compare and swap.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) fn store_beside_swaps(word: &AtomicU64, value: u64) {
+    word.store(value, Ordering::Release);
+}
+
+/// The same for loom, which does not know that nothing comes between what a swap reads and what it writes: after a store by a
+/// thread that has not seen the swap, it would let loads go on reading what was swapped in. As a swap itself the store comes
+/// last.
+#[cfg(loom)]
+pub(crate) fn store_beside_swaps(word: &AtomicU64, value: u64) {
+    word.swap(value, Ordering::Release);
+}
+
 /// Keeps what different cores write on different cache lines; 128 bytes, because x86 fetches lines in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -155,6 +170,12 @@ mod modelled {
                 pub(crate) fn fetch_add(&self, value: $number, order: Ordering) -> $number {
                     take_turn();
                     self.0.fetch_add(value, order)
+                }
+
+                #[allow(dead_code, reason = "not every width is swapped")]
+                pub(crate) fn swap(&self, value: $number, order: Ordering) -> $number {
+                    take_turn();
+                    self.0.swap(value, order)
                 }
 
                 #[allow(dead_code, reason = "not every width is compared")]

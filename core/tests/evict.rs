@@ -3,10 +3,11 @@
 
 mod common;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use common::{FakeClock, Random};
-use nyala::{Error, Eviction, Options, SetOptions, Store};
+use common::{FakeClock, Random, validate};
+use nyala::{Error, Eviction, Options, SetOptions, Store, Tuning};
 
 const MIB: u64 = 1 << 20;
 
@@ -125,4 +126,27 @@ fn writes_to_popular_entries_find_room() {
         }
     }
     cache.validate().unwrap();
+}
+
+/// A victim that is pinned is not free when its entries have been copied: a few of them are all that is kept for copies.
+#[test]
+fn pins_do_not_make_a_cache_full() {
+    let tuning = Tuning { stripes: 1, segment_bytes: 4096, ..Tuning::default() };
+    let options = Options::memory(MIB).eviction(Eviction::Adaptive).tuning(tuning);
+    let cache = Store::open(options).unwrap();
+    let mut pins = VecDeque::new();
+    for key in 0..100_000_u32 {
+        cache.set(key.to_le_bytes(), [1; 100]).unwrap();
+        // Everything is popular, so that it is copied.
+        for _ in 0..3 {
+            cache.get(key.to_le_bytes()).unwrap();
+        }
+        if key % 100 == 0 {
+            pins.push_back(cache.pin(key.to_le_bytes()).unwrap());
+            if pins.len() == 8 {
+                pins.pop_front();
+            }
+        }
+    }
+    validate(&cache).unwrap();
 }

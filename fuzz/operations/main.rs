@@ -28,7 +28,8 @@ fuzz_target!(|bytes: &[u8]| {
 fn small(shape: &Shape) -> Shape {
     const MIB: u64 = 1 << 20;
     let keys = match shape {
-        // It must be able to be full.
+        // It must be able to be full, or to evict.
+        Shape { resizes: true, .. } => 4000,
         Shape { crowded: true, .. } => 2500,
         // More keys than a page has slots.
         Shape { hash_drop: 1.., .. } => 600,

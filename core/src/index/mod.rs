@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::hash::Hash;
 use crate::region::Region;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, store_beside_swaps};
 
 pub(crate) use directory::{Directory, Helpers};
 pub(crate) use page::Place;
@@ -121,7 +121,7 @@ impl Index {
     /// Publishes a slot. Release: whoever sees it sees the record that was written before.
     #[inline]
     pub(crate) fn publish(&self, word: usize, slot: Slot) {
-        self.pages.view().word(word).store(slot.0, Ordering::Release);
+        store_beside_swaps(self.pages.view().word(word), slot.0);
     }
 
     /// Counts a read of the entry whose slot was loaded from here, unless its frequency is as high as it gets: the slots of

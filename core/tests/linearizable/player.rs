@@ -261,7 +261,7 @@ impl<'a> Player<'a> {
         if keys == 0 {
             return Ok(());
         }
-        let (least, most) = values.lens(self.value_limit);
+        let (least, most) = values.lens(&self.store);
         let value = vec![b'-'; self.random.between(least, most)];
         let outcome = if swings && self.random.one_in(100) {
             self.swing(&value)

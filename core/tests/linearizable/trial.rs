@@ -17,21 +17,21 @@ pub(crate) const THREADS: usize = 4;
 pub(crate) enum Lens {
     /// As small as values get: many entries, pages that split.
     Tiny,
-    /// From half of the limit up: segments that fill soon.
+    /// As long as those get that share segments, which fill soon.
     Large,
+    /// From half of the longest up: where segments are small, they have pages of their own.
+    Long,
 }
 
 impl Lens {
-    pub(crate) fn lens(self, limit: usize) -> (usize, usize) {
+    /// Least and greatest length in this store.
+    pub(crate) fn lens(self, store: &Store) -> (usize, usize) {
+        let shared = usize::try_from(store.stats().segment_bytes / 8).expect("fits");
         match self {
             Lens::Tiny => (0, 8),
-            Lens::Large => (limit / 2, limit),
+            Lens::Large => (shared / 2, shared),
+            Lens::Long => (LONGEST / 2, LONGEST),
         }
-    }
-
-    fn mean(self, limit: usize) -> usize {
-        let (least, most) = self.lens(limit);
-        usize::midpoint(least, most)
     }
 }
 
@@ -93,7 +93,7 @@ const CACHE: Shape = Shape {
 /// The hash keeps two of each sixteen bits.
 const MOST_BITS: u64 = 0xfffc_fffc_fffc_fffc;
 
-pub(crate) const SHAPES: [Shape; 10] = [
+pub(crate) const SHAPES: [Shape; 12] = [
     SMALL,
     DEFAULT,
     Shape {
@@ -114,7 +114,17 @@ pub(crate) const SHAPES: [Shape; 10] = [
     },
     Shape { name: "all keys collide", stripes: 2, hash_drop: u64::MAX, ..DEFAULT },
     Shape { name: "most keys collide", stripes: 2, hash_drop: MOST_BITS, ..DEFAULT },
+    Shape {
+        name: "1 MiB, long values",
+        noise: Noise { keys: 80, values: Lens::Long, deletes: 10, swings: false },
+        ..SMALL
+    },
     CACHE,
+    Shape {
+        name: "1 MiB cache, long values",
+        noise: Noise { keys: 300, values: Lens::Long, deletes: 0, swings: false },
+        ..CACHE
+    },
     Shape { name: "1 MiB cache, default", stripes: 0, segment_bytes: 0, ..CACHE },
     Shape { name: "1 MiB cache, most collide", stripes: 2, hash_drop: MOST_BITS, ..CACHE },
 ];
@@ -160,7 +170,8 @@ impl Shape {
         let options = Options::memory(self.max_bytes).eviction(self.eviction).tuning(tuning);
         let store = Store::open(options).map_err(|error| error.to_string())?;
 
-        let value = vec![b'-'; self.noise.values.mean(LONGEST)];
+        let (least, most) = self.noise.values.lens(&store);
+        let value = vec![b'-'; usize::midpoint(least, most)];
         for number in 0..self.noise.keys {
             // Full here as well, where there is more noise than room.
             let _ = store.set(self.noise_key(number), &value);

@@ -78,6 +78,9 @@ impl Trial {
 
     fn scan_finished(&mut self) -> Check {
         self.cursor = None;
+        if self.evicts {
+            self.notice_all()?;
+        }
         self.model.scan.take().map_or(Ok(()), |track| track.finish())
     }
 

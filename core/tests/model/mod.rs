@@ -2,6 +2,7 @@
 //! both. Property tests, the torture program and fuzzers drive the same code; an operation is decoded from four words.
 #![allow(dead_code, unused_imports, reason = "each program uses its part of this module")]
 
+mod cache;
 mod holds;
 mod op;
 mod reads;

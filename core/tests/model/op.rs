@@ -156,10 +156,23 @@ pub(crate) enum Op {
     Maintain {
         microseconds: u64,
     },
+    /// Thousandths of what the store was opened with; not all of them are legal.
+    SetMaxBytes {
+        share: u64,
+    },
     Advance {
         milliseconds: u64,
     },
     Clear,
+}
+
+/// The keys that an operation names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    None,
+    One(KeyNumber),
+    Batch { key: KeyNumber, count: usize, stride: u64 },
+    All,
 }
 
 /// Pins that a trial holds at once.
@@ -238,6 +251,20 @@ fn condition(word: u64) -> ExpireCondition {
     }
 }
 
+/// Smaller caps more often than larger ones, so that a store is full now and then.
+fn share(word: u64) -> u64 {
+    let more = mix(word);
+    match word % 16 {
+        0 => more % 250,
+        1 => 4001 + more % 2000,
+        2 => 250,
+        3 => 4000,
+        4..8 => 1000,
+        8..13 => 250 + more % 750,
+        _ => 1000 + more % 3000,
+    }
+}
+
 impl Op {
     /// Every four words are an operation (the kind by thousandths), and smaller words tend to be simpler ones.
     pub(crate) fn from_words(words: [u64; 4]) -> Op {
@@ -306,12 +333,49 @@ impl Op {
             957..967 => Op::ScanBatch { budget: 1 + index(detail, 300) },
             967..972 => Op::ScanResume,
             972..982 => Op::Maintain { microseconds: detail % 200 },
-            982..999 => Op::Advance {
+            982 | 983 => Op::SetMaxBytes { share: share(detail) },
+            984..999 => Op::Advance {
                 milliseconds: if detail.is_multiple_of(16) { 30_000 } else { detail % 100 },
             },
             // Seldom, so that stores fill up between two of them.
             _ if detail.is_multiple_of(16) => Op::Clear,
             _ => Op::Maintain { microseconds: 10_000 },
+        }
+    }
+
+    pub(crate) fn named(&self) -> Named {
+        match *self {
+            Op::Set { key, .. }
+            | Op::SetWith { key, .. }
+            | Op::Swap { key, .. }
+            | Op::Append { key, .. }
+            | Op::Increment { key, .. }
+            | Op::Get { key }
+            | Op::GetVersioned { key }
+            | Op::GetInto { key }
+            | Op::GetWith { key }
+            | Op::Contains { key }
+            | Op::EntryInfo { key }
+            | Op::Ttl { key }
+            | Op::Delete { key }
+            | Op::DeleteIf { key, .. }
+            | Op::Take { key }
+            | Op::Expire { key, .. }
+            | Op::ExpireAt { key, .. }
+            | Op::Persist { key }
+            | Op::Pin { key, .. } => Named::One(key),
+            Op::GetMany { key, count, stride }
+            | Op::SetMany { key, count, stride, .. }
+            | Op::DeleteMany { key, count, stride } => Named::Batch { key, count, stride },
+            Op::ScanWhole { .. } | Op::ScanOpen { .. } | Op::Clear => Named::All,
+            Op::CheckPins
+            | Op::Unpin { .. }
+            | Op::ScanStep { .. }
+            | Op::ScanBatch { .. }
+            | Op::ScanResume
+            | Op::Maintain { .. }
+            | Op::SetMaxBytes { .. }
+            | Op::Advance { .. } => Named::None,
         }
     }
 
@@ -348,6 +412,7 @@ impl Op {
             Op::ScanBatch { .. } => "scan_batch",
             Op::ScanResume => "scan_resume",
             Op::Maintain { .. } => "maintain",
+            Op::SetMaxBytes { .. } => "set_max_bytes",
             Op::Advance { .. } => "advance",
             Op::Clear => "clear",
         }

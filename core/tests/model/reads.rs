@@ -1,7 +1,5 @@
 //! Operations that change nothing.
 
-use std::time::Duration;
-
 use nyala::TimeToLive;
 
 use super::op::KeyNumber;
@@ -14,10 +12,7 @@ impl Trial {
     }
 
     fn expected_ttl(&self, key: &[u8]) -> Option<TimeToLive> {
-        self.model.get(key).map(|entry| match entry.expires_ms {
-            None => TimeToLive::Forever,
-            Some(at) => TimeToLive::Remaining(Duration::from_millis(at - self.model.now_ms())),
-        })
+        self.model.get(key).map(|entry| self.model.remaining(entry.expires_ms))
     }
 
     pub(crate) fn get(&mut self, number: KeyNumber) -> Check {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use nyala::ExpireCondition;
+use std::time::Duration;
+
+use nyala::{ExpireCondition, TimeToLive};
 
 use super::scan::ScanTrack;
 use crate::common::{Check, EXPIRY_LAG_MS, charge_any, ensure, never_full_below};
@@ -21,6 +23,8 @@ pub(crate) struct Entry {
 pub(crate) struct Reference {
     now_ms: u64,
     segment_bytes: u64,
+    /// Whether every entry gives way to a write that needs its room.
+    evicts: bool,
     live: BTreeMap<Vec<u8>, Entry>,
     /// Expired keys that have no newer value, with their ends and charges: `len` may count them.
     expired: BTreeMap<Vec<u8>, (u64, u64)>,
@@ -33,10 +37,11 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    pub(crate) fn new(now_ms: u64, segment_bytes: u64) -> Reference {
+    pub(crate) fn new(now_ms: u64, segment_bytes: u64, evicts: bool) -> Reference {
         Reference {
             now_ms,
             segment_bytes,
+            evicts,
             live: BTreeMap::new(),
             expired: BTreeMap::new(),
             floors: BTreeMap::new(),
@@ -118,6 +123,14 @@ impl Reference {
         }
     }
 
+    /// What is left of a lifetime that ends then.
+    pub(crate) fn remaining(&self, expires_ms: Option<u64>) -> TimeToLive {
+        match expires_ms {
+            None => TimeToLive::Forever,
+            Some(at) => TimeToLive::Remaining(Duration::from_millis(at - self.now_ms)),
+        }
+    }
+
     /// Whether a change of the lifetime to end at `at_ms` applies to the entry of this key.
     pub(crate) fn expire_applies(
         &self,
@@ -183,14 +196,21 @@ impl Reference {
     /// Whether the store may answer `Full` to a write that makes the charge of live entries grow by `growth` bytes,
     /// while pins hold `pinned_bytes`.
     pub(crate) fn permit_full(&self, growth: u64, pinned_bytes: u64, max_bytes: u64) -> Check {
-        let lagging = self.expired.values().filter(|(end, _)| end + EXPIRY_LAG_MS > self.now_ms);
-        let sum = self.charged + growth + lagging.map(|(_, charge)| charge).sum::<u64>();
+        // What a cache holds does not count: it can go.
+        let standing = if self.evicts { 0 } else { self.charged + self.lagging() };
+        let sum = standing + growth;
         ensure!(
             sum + pinned_bytes > never_full_below(max_bytes),
             "Full at {sum} charged bytes ({} entries) and {pinned_bytes} pinned bytes of {max_bytes}",
             self.live.len()
         );
         Ok(())
+    }
+
+    /// Charges of what has expired a moment ago.
+    fn lagging(&self) -> u64 {
+        let lagging = self.expired.values().filter(|(end, _)| end + EXPIRY_LAG_MS > self.now_ms);
+        lagging.map(|(_, charge)| charge).sum()
     }
 
     /// What a write of a value of `value_len` bytes adds to the charge of live entries; 0 if it shrinks it. A large value
@@ -210,9 +230,11 @@ impl Reference {
         charge_any(self.segment_bytes, key.len(), value_len)
     }
 
-    pub(crate) fn check_len(&self, len: u64) -> Check {
-        let least = self.live.len() as u64;
-        let most = least + self.expired.len() as u64;
+    /// `unseen` entries may be gone of which the reference does not know.
+    pub(crate) fn check_len(&self, len: u64, unseen: u64) -> Check {
+        let known = self.live.len() as u64;
+        let least = known.saturating_sub(unseen);
+        let most = known + self.expired.len() as u64;
         ensure!((least..=most).contains(&len), "len {len} lies outside {least} to {most}");
         Ok(())
     }

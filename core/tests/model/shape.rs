@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nyala::{Clock, Options, Tuning};
+use nyala::{Clock, Eviction, Options, Tuning};
 
 /// One way to open a store, and the keys that are used in it.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,11 @@ pub(crate) struct Shape {
     pub(crate) skewed: bool,
     /// Whether values tend to be large, so that the store is full now and then.
     pub(crate) crowded: bool,
+    pub(crate) eviction: Eviction,
+    /// Whether the cap is changed now and then.
+    pub(crate) resizes: bool,
+    /// One value in so many may be as long as the store takes.
+    pub(crate) long_one_in: u64,
 }
 
 const MIB: u64 = 1 << 20;
@@ -32,6 +37,19 @@ const SMALL: Shape = Shape {
     keys: 300,
     skewed: true,
     crowded: false,
+    eviction: Eviction::None,
+    resizes: false,
+    long_one_in: 256,
+};
+
+/// More keys than there is room for, so that something is evicted all the time.
+const CACHE: Shape = Shape {
+    name: "cache",
+    keys: 6000,
+    skewed: false,
+    crowded: true,
+    eviction: Eviction::Adaptive,
+    ..SMALL
 };
 
 /// Which bits choose the directory word, which the bucket and which are the tag is the engine's affair: each quarter of
@@ -44,7 +62,7 @@ const fn colliding(name: &'static str, hash_drop: u64) -> Shape {
     Shape { name, hash_drop, max_bytes: 2 * MIB, stripes: 2, keys: 1200, ..SMALL }
 }
 
-pub(crate) const SHAPES: [Shape; 15] = [
+pub(crate) const SHAPES: [Shape; 23] = [
     SMALL,
     Shape { name: "crowded", keys: 6000, skewed: false, crowded: true, ..SMALL },
     Shape {
@@ -68,11 +86,48 @@ pub(crate) const SHAPES: [Shape; 15] = [
     colliding("only bits 16 to 31", !quarter(1)),
     colliding("only bits 32 to 47", !quarter(2)),
     colliding("only bits 48 to 63", !quarter(3)),
+    CACHE,
+    Shape { name: "cache, tiny entries", keys: 30_000, crowded: false, ..CACHE },
+    Shape {
+        name: "cache, two stripes, all collide",
+        stripes: 2,
+        hash_drop: u64::MAX,
+        keys: 2500,
+        ..CACHE
+    },
+    Shape { name: "cache, few bits", stripes: 2, hash_drop: 0xfffc_fffc_fffc_fffc, ..CACHE },
+    Shape {
+        name: "cache, 4 MiB, resized",
+        max_bytes: 4 * MIB,
+        stripes: 0,
+        segment_bytes: 0,
+        keys: 10_000,
+        resizes: true,
+        ..CACHE
+    },
+    Shape {
+        name: "cache, long values",
+        max_bytes: 4 * MIB,
+        resizes: true,
+        long_one_in: 8,
+        ..CACHE
+    },
+    Shape { name: "long values", max_bytes: 4 * MIB, resizes: true, long_one_in: 8, ..SMALL },
+    Shape {
+        name: "4 MiB, resized",
+        max_bytes: 4 * MIB,
+        stripes: 0,
+        segment_bytes: 0,
+        keys: 3000,
+        crowded: true,
+        resizes: true,
+        ..SMALL
+    },
 ];
 
 impl Shape {
     pub(crate) fn options(&self, seed: u64, clock: Arc<dyn Clock>) -> Options {
-        Options::memory(self.max_bytes).clock(clock).tuning(Tuning {
+        Options::memory(self.max_bytes).eviction(self.eviction).clock(clock).tuning(Tuning {
             stripes: self.stripes,
             segment_bytes: self.segment_bytes,
             hash_drop: self.hash_drop,

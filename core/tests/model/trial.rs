@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nyala::{Clock, Cursor, Error, Pinned, Result, Store};
+use nyala::{Clock, Cursor, Error, Eviction, Pinned, Result, Store};
 
 use super::op::{HANDS, KeyNumber, Op, Payload};
 use super::reference::Reference;
 use super::shape::Shape;
-use crate::common::{Check, FakeClock, ensure, index, mix, validate};
+use crate::common::{Check, FakeClock, charge_any, ensure, index, mix, validate};
 
 /// A pin with a copy of what it must go on to show.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Trial {
     pub(crate) model: Reference,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) keys: Vec<Vec<u8>>,
+    pub(crate) opened_bytes: u64,
+    /// The cap now.
     pub(crate) max_bytes: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) value_limit: usize,
@@ -44,9 +46,18 @@ pub(crate) struct Trial {
     pub(crate) counts: BTreeMap<&'static str, u64>,
     /// Writes that were answered with `Full`.
     pub(crate) full_answers: u64,
+    pub(crate) evicts: bool,
+    /// Entries that were found to be evicted.
+    pub(crate) evictions_seen: u64,
+    /// Evictions by the time that the operation under way began.
+    pub(crate) evicted_before: u64,
+    /// Whether the cap changes, and how often it did.
+    pub(crate) resizes: bool,
+    pub(crate) resized: u64,
     applied: u64,
     skewed: bool,
     crowded: bool,
+    long_one_in: u64,
 }
 
 /// Letters that keys begin with; scans choose one of them, or all.
@@ -79,9 +90,14 @@ impl Trial {
             .map_err(|error| format!("open {}: {error}", shape.name))?;
         ensure!(store.max_value_len() > 0, "max_value_len is 0");
         Ok(Trial {
-            model: Reference::new(clock.now_ms(), store.stats().segment_bytes),
+            model: Reference::new(
+                clock.now_ms(),
+                store.stats().segment_bytes,
+                shape.eviction != Eviction::None,
+            ),
             clock,
             keys: make_keys(shape.keys, store.max_key_len()),
+            opened_bytes: shape.max_bytes,
             max_bytes: shape.max_bytes,
             segment_bytes: store.stats().segment_bytes,
             value_limit: store.max_value_len(),
@@ -91,9 +107,15 @@ impl Trial {
             collides: shape.hash_drop != 0,
             counts: BTreeMap::new(),
             full_answers: 0,
+            evicts: shape.eviction != Eviction::None,
+            evictions_seen: 0,
+            evicted_before: 0,
+            resizes: shape.resizes,
+            resized: 0,
             applied: 0,
             skewed: shape.skewed,
             crowded: shape.crowded,
+            long_one_in: shape.long_one_in,
         })
     }
 
@@ -101,12 +123,13 @@ impl Trial {
     pub(crate) fn apply(&mut self, op: &Op) -> Check {
         *self.counts.entry(op.name()).or_default() += 1;
         self.applied += 1;
+        self.notice_named(op)?;
         self.dispatch(op)?;
         if self.applied.is_multiple_of(8) {
             let (used, max) = (self.store.used_bytes(), self.store.max_bytes());
             ensure!(max == self.max_bytes, "max_bytes {max} of a store of {}", self.max_bytes);
             ensure!(used <= max, "used_bytes {used} above max_bytes {max}");
-            self.model.check_len(self.store.len())?;
+            self.check_evictions()?;
         }
         if self.applied.is_multiple_of(4096) {
             validate(&self.store)?;
@@ -154,6 +177,7 @@ impl Trial {
                 let budget = Duration::from_micros(microseconds);
                 expect_ok("maintain", self.store.maintain(budget)).map(|_| ())
             }
+            Op::SetMaxBytes { share } => self.set_max_bytes(share),
             Op::Advance { milliseconds } => {
                 self.clock.advance(Duration::from_millis(milliseconds));
                 self.model.advance_to(self.clock.now_ms());
@@ -166,6 +190,8 @@ impl Trial {
     pub(crate) fn finish(&mut self) -> Check {
         validate(&self.store)?;
         self.check_pins()?;
+        self.notice_all()?;
+        self.check_evictions()?;
         for number in 0..self.keys.len() {
             let key = self.keys[number].clone();
             self.check_entry(&key)?;
@@ -206,7 +232,7 @@ impl Trial {
         };
         // The longest values are rare: what is rare about them is their length, and time goes by bytes.
         let usual = usize::try_from(self.segment_bytes).expect("fits").min(self.value_limit);
-        let limit = if fill.is_multiple_of(256) { self.value_limit } else { usual };
+        let limit = if fill.is_multiple_of(self.long_one_in) { self.value_limit } else { usual };
         payload.write_to(&mut bytes, limit);
         if self.crowded && bytes.len() <= limit && !fill.is_multiple_of(4) {
             let more = mix(fill);
@@ -218,7 +244,9 @@ impl Trial {
 
     /// Bytes that pins may keep from being reclaimed.
     pub(crate) fn pinned_bytes(&self) -> u64 {
-        self.hands.iter().flatten().count() as u64 * self.segment_bytes
+        let held = self.hands.iter().flatten();
+        held.map(|held| charge_any(self.segment_bytes, 0, held.copy.len()).max(self.segment_bytes))
+            .sum()
     }
 
     /// The answer of a write that makes the charge grow by `growth`; `None` if the store is full and may be.

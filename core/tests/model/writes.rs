@@ -36,7 +36,7 @@ impl Trial {
                 self.model.put(&key, value, None);
                 Ok(())
             }
-            None => self.check_entry(&key),
+            None => self.check_unchanged(&key),
         }
     }
 
@@ -100,19 +100,29 @@ impl Trial {
         if let Some(refused) = self.too_large(&result, value.len()) {
             return refused;
         }
+        let gone = result.as_ref().is_ok_and(|outcome| {
+            holds && !outcome.stored || previous && outcome.previous.is_none()
+        });
+        let (holds, old_value) = match self.believe_absent(&key, gone) {
+            true => (when == When::Always, None),
+            false => (holds, old_value),
+        };
         // A write whose condition does not hold needs no room.
         let Some(outcome) = (if holds {
             self.settle("set_with", result, self.model.growth(&key, value.len()))?
         } else {
             Some(expect_ok("set_with", result)?)
         }) else {
-            return self.check_entry(&key);
+            return self.check_unchanged(&key);
         };
         ensure!(outcome.stored == holds, "set_with {when:?}: stored is {}", outcome.stored);
         let asked = old_value.as_deref().filter(|_| previous);
         compare("set_with, previous", outcome.previous.as_deref(), asked)?;
         if holds {
             self.model.put(&key, value, expires_ms);
+            if lifetime == Lifetime::Keep {
+                self.believe_lifetime(&key, None)?;
+            }
         }
         match outcome.version {
             Some(version) => self.model.observe(&key, version.get()),
@@ -129,6 +139,7 @@ impl Trial {
         if let Some(refused) = self.too_large(&result, value.len()) {
             return refused;
         }
+        self.believe_absent(&key, matches!(result, Ok(None)));
         match self.settle("swap", result, self.model.growth(&key, value.len()))? {
             Some(previous) => {
                 let expected = self.model.get(&key).map(|entry| entry.value.as_slice());
@@ -136,18 +147,20 @@ impl Trial {
                 self.model.put(&key, value, None);
                 Ok(())
             }
-            None => self.check_entry(&key),
+            None => self.check_unchanged(&key),
         }
     }
 
     pub(crate) fn append(&mut self, number: KeyNumber, tail: Payload) -> Check {
         let (key, tail) = (self.key(number), self.bytes(tail));
+        let result = self.store.append(&key, &tail);
+        let had = self.model.get(&key).map_or(0, |entry| entry.value.len());
+        self.believe_absent(&key, had > 0 && result == Ok(tail.len()));
         let (mut value, expires_ms) = match self.model.get(&key) {
             Some(entry) => (entry.value.clone(), entry.expires_ms),
             None => (Vec::new(), None),
         };
         value.extend_from_slice(&tail);
-        let result = self.store.append(&key, &tail);
         if let Some(refused) = self.too_large(&result, value.len()) {
             return refused;
         }
@@ -155,9 +168,9 @@ impl Trial {
             Some(len) => {
                 ensure!(len == value.len(), "append answers {len}, expected {}", value.len());
                 self.model.put(&key, value, expires_ms);
-                Ok(())
+                self.believe_lifetime(&key, None)
             }
-            None => self.check_entry(&key),
+            None => self.check_unchanged(&key),
         }
     }
 
@@ -170,8 +183,11 @@ impl Trial {
         let key = self.key(number);
         let ttl = ttl_on_create_ms.map(Duration::from_millis);
         let result = self.store.increment(&key, delta, ttl);
+        let had = self.model.get(&key).and_then(|entry| canonical_number(&entry.value));
+        self.believe_absent(&key, had.is_some_and(|had| had != 0) && result == Ok(delta));
+        let created_until = ttl_on_create_ms.map(|ttl| self.expires_in(ttl));
         let (expected, expires_ms) = match self.model.get(&key) {
-            None => (Ok(delta), ttl_on_create_ms.map(|ttl| self.expires_in(ttl))),
+            None => (Ok(delta), created_until),
             Some(entry) => {
                 let sum = match canonical_number(&entry.value) {
                     None => Err(Error::NotANumber { len: entry.value.len() }),
@@ -195,9 +211,9 @@ impl Trial {
             Some(got) => {
                 ensure!(got == sum, "increment answers {got}, expected {sum}");
                 self.model.put(&key, text, expires_ms);
-                Ok(())
+                self.believe_lifetime(&key, created_until)
             }
-            None => self.check_entry(&key),
+            None => self.check_unchanged(&key),
         }
     }
 
@@ -308,9 +324,11 @@ impl Trial {
         condition: ExpireCondition,
     ) -> Check {
         let applies = self.model.expire_applies(key, at_ms, condition);
+        let gone = self.believe_absent(key, applies && result == Ok(false));
+        let applies = applies && !gone;
         let growth = self.model.growth_by_lifetime(key);
         let Some(got) = self.settle(operation, result, growth)? else {
-            return self.check_entry(key);
+            return self.check_unchanged(key);
         };
         ensure!(got == applies, "{operation} {condition:?} answers {got}");
         if applies {

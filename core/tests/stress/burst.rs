@@ -1,11 +1,12 @@
 //! One store, some threads, some seconds, and the checks at the end.
 
+use std::ops::RangeInclusive;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nyala::{Options, Store, Tuning};
+use nyala::{Eviction, Options, Store, Tuning};
 
 use super::holds::HeldPin;
 use super::ledger::Ledger;
@@ -28,14 +29,19 @@ pub(crate) struct Burst {
     pub(crate) filled: u64,
     /// Keys of each thread at most.
     pub(crate) most_keys: usize,
+    pub(crate) eviction: Eviction,
+    /// Longest value; with long ones a second is too short for many overwrites.
+    pub(crate) longest: usize,
     pub(crate) clears: bool,
+    /// Whether the cap changes.
+    pub(crate) resizes: bool,
     pub(crate) fake_clock: bool,
     pub(crate) threads: usize,
     pub(crate) seed: u64,
 }
 
-/// Longest value that a burst writes: with larger ones a second is too short for many overwrites.
-const LONGEST: usize = 64 << 10;
+/// The cap may be set to so many times what it was at opening, and to such a part of it.
+pub(crate) const RESIZE: u64 = 4;
 /// How long a thread may take to notice that it should stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,6 +51,8 @@ pub(crate) struct Totals {
     /// In the order of `ACTIONS`.
     pub(crate) actions: [u64; ACTIONS.len()],
     pub(crate) clears: u64,
+    /// Caps set, and refused.
+    pub(crate) resized: [u64; 2],
     pub(crate) hits: u64,
     pub(crate) misses: u64,
     pub(crate) scanned: u64,
@@ -52,6 +60,7 @@ pub(crate) struct Totals {
     pub(crate) full: u64,
     pub(crate) busy: u64,
     pub(crate) moved_bytes: u64,
+    pub(crate) evicted: u64,
 }
 
 impl Totals {
@@ -71,6 +80,10 @@ impl Totals {
         self.full += other.full;
         self.busy += other.busy;
         self.moved_bytes += other.moved_bytes;
+        self.evicted += other.evicted;
+        for (mine, others) in self.resized.iter_mut().zip(other.resized) {
+            *mine += others;
+        }
     }
 
     /// Every count with its name.
@@ -79,6 +92,8 @@ impl Totals {
         actions
             .chain([
                 ("clear", self.clears),
+                ("caps set", self.resized[0]),
+                ("caps refused", self.resized[1]),
                 ("values read", self.hits),
                 ("misses", self.misses),
                 ("entries scanned", self.scanned),
@@ -86,6 +101,7 @@ impl Totals {
                 ("answered Full", self.full),
                 ("answered Busy", self.busy),
                 ("bytes moved by reclaim", self.moved_bytes),
+                ("entries evicted", self.evicted),
             ])
             .collect()
     }
@@ -104,11 +120,21 @@ pub(crate) fn pick_len(random: &mut Random, limit: usize) -> usize {
 
 impl Burst {
     pub(crate) fn value_limit(&self, store: &Store) -> usize {
-        store.max_value_len().min(LONGEST)
+        store.max_value_len().min(self.longest)
+    }
+
+    pub(crate) fn evicts(&self) -> bool {
+        self.eviction != Eviction::None
+    }
+
+    /// The caps that the store may have.
+    pub(crate) fn caps(&self) -> RangeInclusive<u64> {
+        let by = if self.resizes { RESIZE } else { 1 };
+        self.max_bytes / by..=self.max_bytes * by
     }
 
     fn options(&self) -> Options {
-        Options::memory(self.max_bytes).tuning(Tuning {
+        Options::memory(self.max_bytes).eviction(self.eviction).tuning(Tuning {
             stripes: self.stripes,
             segment_bytes: self.segment_bytes,
             hash_drop: self.hash_drop,
@@ -131,10 +157,8 @@ impl Burst {
         let value_limit = self.value_limit(&store);
         let in_flight = (self.threads - 1) * BATCH;
         let ledger = Ledger::new(
-            self.threads,
             self.keys_per_thread(value_limit),
-            self.clears,
-            self.max_bytes,
+            self,
             store.stats().segment_bytes,
             in_flight as u64 * charge(100, value_limit),
         );
@@ -143,13 +167,14 @@ impl Burst {
             .map(|thread| Worker::new(store.clone(), &ledger, &time, thread, self))
             .collect();
         self.run_threads(&mut workers, length)?;
-        check_at_the_end(&store, &ledger, &time, &mut workers)?;
+        check_at_the_end(&store, &ledger, &time, &mut workers, value_limit)?;
 
         let mut totals = Totals::default();
         for worker in &workers {
             totals.add(&worker.totals);
         }
         totals.moved_bytes += store.stats().bytes_moved;
+        totals.evicted += store.stats().evicted;
         // Pins outlive every handle.
         let pins: Vec<HeldPin> =
             workers.iter_mut().flat_map(|worker| worker.pins.drain(..)).collect();
@@ -202,6 +227,7 @@ fn check_at_the_end(
     ledger: &Ledger,
     time: &Time,
     workers: &mut [Worker<'_>],
+    value_limit: usize,
 ) -> Check {
     validate(store)?;
     let tallies: Vec<_> = workers.iter().map(|worker| worker.tally.clone()).collect();
@@ -232,12 +258,12 @@ fn check_at_the_end(
     let len = store.len();
     let most = entries + ledger.len() as u64;
     ensure!((entries..=most).contains(&len), "len {len} of {entries} entries");
-    check_emptied(store, ledger)?;
+    check_emptied(store, ledger, value_limit)?;
     workers.iter().try_for_each(Worker::check_pins)
 }
 
 /// What was removed is gone, and its room can be used again.
-fn check_emptied(store: &Store, ledger: &Ledger) -> Check {
+fn check_emptied(store: &Store, ledger: &Ledger, value_limit: usize) -> Check {
     let keys: Vec<&[u8]> = (0..ledger.len()).map(|id| ledger.key(id)).collect();
     store.delete_many(&keys).map_err(|error| error.to_string())?;
     for item in store.scan("").map_err(|error| error.to_string())? {
@@ -245,7 +271,7 @@ fn check_emptied(store: &Store, ledger: &Ledger) -> Check {
         ensure!(ledger.find(&key).is_none(), "scan yields a key after delete_many");
     }
     validate(store)?;
-    let value = vec![1; store.max_value_len().min(LONGEST)];
+    let value = vec![1; value_limit];
     // Pins may hold some of the room.
     for (number, id) in (0..ledger.len()).enumerate() {
         if (number + 2) * (value.len() + 200) > usize::try_from(store.max_bytes() / 2).unwrap_or(0)

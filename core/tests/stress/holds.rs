@@ -135,7 +135,7 @@ impl Worker<'_> {
         ensure!(
             !twice
                 || scan.may_repeat
-                || self.ledger.clears()
+                || self.ledger.may_vanish()
                 || self.ledger.family(id) != Family::Permanent,
             "scan yields {name} twice, and it was there throughout"
         );
@@ -144,7 +144,7 @@ impl Worker<'_> {
 
     fn finish_scan(&mut self, scan: &RunningScan) -> Check {
         self.totals.scans += 1;
-        if self.ledger.clears() {
+        if self.ledger.may_vanish() {
             return Ok(());
         }
         for id in 0..self.ledger.len() {

@@ -4,8 +4,10 @@
 //! owner announces a generation before it begins and acknowledges it when it is done. A reader that saw generation `a`
 //! acknowledged before it began must see `a`, or something that was announced by the time it ended.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::burst::Burst;
 use super::value::{key_hash, verify};
 use crate::common::{Check, charge, ensure, never_full_below};
 
@@ -54,8 +56,10 @@ pub(crate) struct Ledger {
     states: Vec<KeyState>,
     per_thread: usize,
     /// Whether any key may vanish at any time.
-    clears: bool,
-    max_bytes: u64,
+    may_vanish: bool,
+    evicts: bool,
+    /// The caps that the store may have.
+    caps: RangeInclusive<u64>,
     segment_bytes: u64,
     /// Never less than the sum of the charges of live entries.
     charge_bound: AtomicU64,
@@ -70,14 +74,12 @@ pub(crate) const FIRST_GENERATION: u64 = 1;
 
 impl Ledger {
     pub(crate) fn new(
-        threads: usize,
         per_thread: usize,
-        clears: bool,
-        max_bytes: u64,
+        burst: &Burst,
         segment_bytes: u64,
         charge_slack: u64,
     ) -> Ledger {
-        let states = (0..threads * per_thread)
+        let states = (0..burst.threads * per_thread)
             .map(|id| {
                 let (thread, place) = (id / per_thread, id % per_thread);
                 let letter = Family::of(place).letter();
@@ -97,8 +99,9 @@ impl Ledger {
         Ledger {
             states,
             per_thread,
-            clears,
-            max_bytes,
+            may_vanish: burst.clears || burst.evicts(),
+            evicts: burst.evicts(),
+            caps: burst.caps(),
             segment_bytes,
             charge_bound: AtomicU64::new(0),
             charge_slack,
@@ -106,8 +109,17 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn clears(&self) -> bool {
-        self.clears
+    pub(crate) fn may_vanish(&self) -> bool {
+        self.may_vanish
+    }
+
+    pub(crate) fn evicts(&self) -> bool {
+        self.evicts
+    }
+
+    /// The largest cap that the store may have.
+    pub(crate) fn greatest_cap(&self) -> u64 {
+        *self.caps.end()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -170,7 +182,7 @@ impl Ledger {
         let Some(value) = found else {
             let absence = state.announced_absence.load(Ordering::Acquire);
             ensure!(
-                self.clears || absence >= before,
+                self.may_vanish || absence >= before,
                 "lost key {}: generation {before} was acknowledged, and the last removal is {absence}",
                 name()
             );
@@ -221,15 +233,21 @@ impl Ledger {
         self.pins.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Whether the store may have answered `Full` to a call before which the bound was `bound`.
+    /// Whether the store may have answered `Full` to a call before which the bound was `bound`. Whatever the cap is said to
+    /// be, it may just have been the least.
     pub(crate) fn permit_full(&self, bound: u64) -> Check {
+        ensure!(!self.evicts, "a cache answers Full");
+        self.permit_full_at(bound, *self.caps.start())
+    }
+
+    /// The same of a cap.
+    pub(crate) fn permit_full_at(&self, bound: u64, cap: u64) -> Check {
         let pinned = self.pins.load(Ordering::SeqCst) * self.segment_bytes;
         let bound = bound.max(self.charge_bound());
         ensure!(
-            bound + self.charge_slack + pinned > never_full_below(self.max_bytes),
-            "Full at no more than {bound} charged bytes, {} in flight and {pinned} pinned of {}",
-            self.charge_slack,
-            self.max_bytes
+            bound + self.charge_slack + pinned > never_full_below(cap),
+            "Full at no more than {bound} charged bytes, {} in flight and {pinned} pinned of {cap}",
+            self.charge_slack
         );
         Ok(())
     }

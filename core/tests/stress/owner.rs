@@ -75,7 +75,7 @@ impl Worker<'_> {
         let slack = self.time.slack_ms();
         match present.expires_ms {
             Some((_, latest)) if began_ms >= latest + slack => Must::Lack,
-            _ if self.ledger.clears() => Must::Either,
+            _ if self.ledger.may_vanish() => Must::Either,
             Some((earliest, _)) if ended_ms + slack >= earliest => Must::Either,
             _ => Must::Have,
         }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use nyala::Eviction;
+
 use super::burst::{Burst, Totals};
 
 const MIB: u64 = 1 << 20;
@@ -15,26 +17,24 @@ const SMALL: Burst = Burst {
     hash_drop: 0,
     filled: 105,
     most_keys: 5_000,
+    eviction: Eviction::None,
+    longest: 64 << 10,
     clears: false,
+    resizes: false,
     fake_clock: true,
     threads: 1,
     seed: 0,
 };
 
+const DEFAULT: Burst = Burst { max_bytes: 4 * MIB, stripes: 0, segment_bytes: 0, ..SMALL };
+
 /// Each comes with each number of threads.
-pub(crate) const STORES: [Burst; 9] = [
+pub(crate) const STORES: [Burst; 13] = [
     SMALL,
     Burst { name: "64 MiB", max_bytes: 64 * MIB, stripes: 0, segment_bytes: 0, ..SMALL },
     Burst { name: "2 MiB, four stripes", max_bytes: 2 * MIB, stripes: 4, filled: 120, ..SMALL },
     Burst { name: "few hot keys", most_keys: 16, ..SMALL },
-    Burst {
-        name: "4 MiB, real clock",
-        max_bytes: 4 * MIB,
-        stripes: 0,
-        segment_bytes: 0,
-        fake_clock: false,
-        ..SMALL
-    },
+    Burst { name: "4 MiB, real clock", fake_clock: false, ..DEFAULT },
     Burst { name: "4 MiB, cleared", max_bytes: 4 * MIB, stripes: 2, clears: true, ..SMALL },
     Burst { name: "all keys collide", stripes: 2, hash_drop: u64::MAX, most_keys: 100, ..SMALL },
     Burst {
@@ -46,6 +46,23 @@ pub(crate) const STORES: [Burst; 9] = [
         ..SMALL
     },
     Burst { name: "1 MiB, default, overfull", stripes: 0, segment_bytes: 0, filled: 150, ..SMALL },
+    Burst { name: "1 MiB cache", filled: 200, eviction: Eviction::Adaptive, ..SMALL },
+    Burst { name: "4 MiB, resized", filled: 70, resizes: true, ..DEFAULT },
+    Burst {
+        name: "4 MiB cache, resized",
+        filled: 200,
+        resizes: true,
+        eviction: Eviction::Adaptive,
+        ..DEFAULT
+    },
+    Burst {
+        name: "16 MiB cache, long values",
+        max_bytes: 16 * MIB,
+        longest: 4 << 20,
+        filled: 200,
+        eviction: Eviction::Adaptive,
+        ..DEFAULT
+    },
 ];
 
 const THREADS: [usize; 4] = [4, 2, 8, 1];

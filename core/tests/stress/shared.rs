@@ -105,7 +105,7 @@ impl Worker<'_> {
             Ok(sum) => {
                 let last = self.tally.last_count[at];
                 ensure!(
-                    sum >= last + delta || self.ledger.clears(),
+                    sum >= last + delta || self.ledger.may_vanish(),
                     "counter is {sum} after {last} and {delta} more"
                 );
                 self.tally.last_count[at] = sum;
@@ -175,7 +175,7 @@ impl Worker<'_> {
             Err(error) => self.refused(error)?,
         }
         let unlocked = self.store.delete_if(LOCK, lock).map_err(text)?;
-        ensure!(unlocked || self.ledger.clears(), "the lock was gone, or another thread's");
+        ensure!(unlocked || self.ledger.may_vanish(), "the lock was gone, or another thread's");
         Ok(())
     }
 
@@ -207,13 +207,13 @@ pub(crate) fn check_sums(store: &Store, ledger: &Ledger, tallies: &[Tally]) -> C
         let found =
             (sum(&|t| t.taken[log]) + records, sum(&|t| t.taken_proof[log]).wrapping_add(proofs));
         ensure!(
-            found == appended || ledger.clears(),
+            found == appended || ledger.may_vanish(),
             "{key}: {} records were appended, {} are there or were taken",
             appended.0,
             found.0
         );
     }
-    if ledger.clears() {
+    if ledger.may_vanish() {
         return Ok(());
     }
     let mut expected = Vec::new();

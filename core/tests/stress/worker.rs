@@ -5,9 +5,9 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nyala::Store;
+use nyala::{Error, Store};
 
-use super::burst::{Burst, Totals};
+use super::burst::{Burst, RESIZE, Totals};
 use super::holds::{HeldPin, RunningScan};
 use super::ledger::Ledger;
 use super::owner::Owned;
@@ -77,8 +77,10 @@ pub(crate) const ACTIONS: [(Action, &str, usize); 27] = [
     (Action::AdvanceClock, "advance_clock", 5),
 ];
 
-/// Actions between two calls of `clear`, in bursts that have them.
+/// Actions of the first thread between two calls of `clear`, in bursts that have them.
 const CLEAR_EVERY: u64 = 30_000;
+/// The same between two changes of the cap.
+const RESIZE_EVERY: u64 = 1_000;
 
 pub(crate) struct Worker<'a> {
     pub(crate) store: Store,
@@ -92,6 +94,8 @@ pub(crate) struct Worker<'a> {
     pub(crate) lagging: VecDeque<(u64, u64)>,
     pub(crate) pins: Vec<HeldPin>,
     pub(crate) scan: Option<RunningScan>,
+    clears: bool,
+    resizes: bool,
     /// Whether keys may have equal hashes.
     pub(crate) collides: bool,
     /// Newest generation and its version that this thread has seen of each key.
@@ -123,6 +127,8 @@ impl<'a> Worker<'a> {
             lagging: VecDeque::new(),
             pins: Vec::new(),
             scan: None,
+            clears: burst.clears && thread == 0,
+            resizes: burst.resizes && thread == 0,
             collides: burst.hash_drop != 0,
             last_seen: vec![(0, 0); ledger.len()],
             tally: Tally::default(),
@@ -165,14 +171,44 @@ impl<'a> Worker<'a> {
             done += 1;
             if done.is_multiple_of(64) {
                 self.release_lagging();
-                let (used, max) = (self.store.used_bytes(), self.store.max_bytes());
+                // The first thread alone knows that the cap is not just changing.
+                let used = self.store.used_bytes();
+                let max = match self.thread {
+                    0 => self.store.max_bytes(),
+                    _ => self.ledger.greatest_cap(),
+                };
                 ensure!(used <= max, "used_bytes {used} above max_bytes {max}");
             }
-            if self.ledger.clears() && self.thread == 0 && done.is_multiple_of(CLEAR_EVERY) {
+            if self.clears && done.is_multiple_of(CLEAR_EVERY) {
                 self.clear().map_err(|what| format!("clear: {what}"))?;
+            }
+            if self.resizes && done.is_multiple_of(RESIZE_EVERY) {
+                self.resize().map_err(|what| format!("set_max_bytes: {what}"))?;
             }
         }
         self.check_pins()
+    }
+
+    /// Sets another cap. A cache takes any; of a store it holds what the ledger says of `Full`.
+    fn resize(&mut self) -> Check {
+        let opened = self.ledger.greatest_cap() / RESIZE;
+        let quarters = self.random.between(1, 4 * 4) as u64;
+        let (before, asked) = (self.store.max_bytes(), opened * quarters / 4);
+        let bound = self.ledger.charge_bound();
+        let expected = match self.store.set_max_bytes(asked) {
+            Ok(()) => asked,
+            Err(Error::Full { .. }) => {
+                ensure!(!self.ledger.evicts(), "a cache refuses a cap");
+                self.ledger.permit_full_at(bound, asked)?;
+                before
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        self.totals.resized[usize::from(expected != asked)] += 1;
+        let (used, max) = (self.store.used_bytes(), self.store.max_bytes());
+        ensure!(max == expected, "max_bytes is {max}, not {expected}");
+        ensure!(used <= max, "used_bytes {used} above a new max_bytes {max}");
+        Ok(())
     }
 
     fn release_lagging(&mut self) {
