@@ -20,16 +20,16 @@ impl Engine {
                 "max_bytes = {max_bytes} bytes lies outside {least} to {greatest} bytes, what this store can be resized to"
             )));
         }
-        let before = self.space.max_bytes();
         let mut over = self.space.set_max_bytes(max_bytes);
         while over > 0 || !self.evicts && self.over_limit(0) {
             if !self.make_smaller(over, moment)? {
                 let full = self.full();
-                self.space.set_max_bytes(before);
+                self.space.unset_max_bytes(max_bytes);
                 return Err(full);
             }
             over = self.space.shrink(&self.segments, self.regions());
         }
+        self.space.settle_max_bytes(max_bytes);
         Ok(())
     }
 

@@ -386,7 +386,7 @@ impl Store {
 
     /// Changes the cap, to between a quarter of what the store was opened with and four times as much, and at least
     /// 1 MiB. A smaller cap holds when the call returns: memory has been given back, and a cache has evicted what did not
-    /// fit. The cost is in proportion to what must go; other threads go on meanwhile.
+    /// fit. The cost is in proportion to what must go; other threads go on meanwhile. Of several calls at once one stays.
     ///
     /// ```
     /// use nyala::{Eviction, Options, Store};

@@ -50,6 +50,8 @@ pub(crate) struct Regions<'a> {
 struct SpaceState {
     /// The cap.
     max_bytes: u64,
+    /// The last cap that was found to hold what is committed.
+    settled_bytes: u64,
     /// Bytes that are committed to log, index and tables.
     committed: usize,
     /// Committed segments for the next lease.
@@ -100,6 +102,7 @@ impl Space {
         let space = Space {
             state: Mutex::new(SpaceState {
                 max_bytes: geometry.opened_bytes,
+                settled_bytes: geometry.opened_bytes,
                 committed: fixed + geometry.opened_segments * BYTES_PER_SEGMENT,
                 free: Vec::new(),
                 limbo: Vec::new(),
@@ -288,6 +291,25 @@ impl Space {
     pub(crate) fn resizable(&self) -> (u64, u64) {
         let opened = self.geometry.opened_bytes;
         ((opened / RESIZE).max(crate::options::MIN_MAX_BYTES), opened * RESIZE)
+    }
+
+    /// Keeps a cap that what is committed fits, unless another has been set since.
+    pub(crate) fn settle_max_bytes(&self, max_bytes: u64) {
+        let mut state = self.lock();
+        if state.max_bytes == max_bytes {
+            state.settled_bytes = max_bytes;
+        }
+    }
+
+    /// Goes back from a cap that cannot be kept to the last that could, unless another has been set since.
+    pub(crate) fn unset_max_bytes(&self, max_bytes: u64) {
+        let settled = {
+            let state = self.lock();
+            (state.max_bytes == max_bytes).then_some(state.settled_bytes)
+        };
+        if let Some(settled) = settled {
+            self.set_max_bytes(settled);
+        }
     }
 
     /// Sets the cap, which nothing that is committed gives way to by itself. Answers the bytes by which what is committed
