@@ -70,7 +70,7 @@ pub(crate) fn full_fence() {
 }
 
 /// Keeps what different cores write on different cache lines; 128 bytes, because x86 fetches lines in pairs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Padded<T>(pub(crate) T);
 
