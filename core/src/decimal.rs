@@ -20,9 +20,9 @@ pub(crate) struct Decimal {
 impl Decimal {
     #[inline(always)]
     pub(crate) fn new(number: i64) -> Decimal {
-        match u32::try_from(number) {
-            Ok(small) if small < 100_000_000 => Decimal::of_a_word(small),
-            _ => Decimal::of_any(number),
+        match small(number) {
+            Some(small) => Decimal::of_a_word(small),
+            None => Decimal::of_any(number),
         }
     }
 
@@ -31,26 +31,12 @@ impl Decimal {
         &self.text[self.first..self.end]
     }
 
-    /// The text of a number of at most eight digits.
-    ///
-    /// ```text
-    /// two numbers of four digits, in halves of a word      the upper digits in the lower half, as text is read
-    /// four numbers of two digits, in quarters: a number below 10,000 is divided by 100 as n * 10486 >> 20
-    /// eight digits, in bytes: one below 100 by 10 as n * 103 >> 10
-    /// ```
     #[inline(always)]
     fn of_a_word(number: u32) -> Decimal {
-        let fours = u64::from(number / 10_000) | u64::from(number % 10_000) << 32;
-        let upper = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
-        let twos = upper | (fours - 100 * upper) << 16;
-        let upper = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
-        let digits = upper | (twos - 10 * upper) << 8;
-        // All but the last zero.
-        let leading = (digits.trailing_zeros() as usize / 8).min(WORD - 1);
+        let (word, len) = text_word(number);
         let mut text = [0; MAX_LEN];
-        *text.first_chunk_mut().expect("longer than a word") =
-            ((digits | ZEROS) >> (8 * leading)).to_le_bytes();
-        Decimal { text, first: 0, end: WORD - leading }
+        *text.first_chunk_mut().expect("longer than a word") = word.to_le_bytes();
+        Decimal { text, first: 0, end: len }
     }
 
     #[inline(never)]
@@ -72,6 +58,34 @@ impl Decimal {
         }
         Decimal { text, first, end: MAX_LEN }
     }
+}
+
+/// The text of a number that has at most eight digits and no sign, in the low bytes of a word, and its length.
+#[inline(always)]
+pub(crate) fn to_word(number: i64) -> Option<(u64, usize)> {
+    small(number).map(text_word)
+}
+
+#[inline(always)]
+fn small(number: i64) -> Option<u32> {
+    u32::try_from(number).ok().filter(|number| *number < 100_000_000)
+}
+
+/// ```text
+/// two numbers of four digits, in halves of a word      the upper digits in the lower half, as text is read
+/// four numbers of two digits, in quarters: a number below 10,000 is divided by 100 as n * 10486 >> 20
+/// eight digits, in bytes: one below 100 by 10 as n * 103 >> 10
+/// ```
+#[inline(always)]
+fn text_word(number: u32) -> (u64, usize) {
+    let fours = u64::from(number / 10_000) | u64::from(number % 10_000) << 32;
+    let upper = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = upper | (fours - 100 * upper) << 16;
+    let upper = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    let digits = upper | (twos - 10 * upper) << 8;
+    // All but the last zero.
+    let leading = (digits.trailing_zeros() as usize / 8).min(WORD - 1);
+    ((digits | ZEROS) >> (8 * leading), WORD - leading)
 }
 
 /// The number that a text says in canonical decimal: no sign but a minus before a number that is not zero, no leading

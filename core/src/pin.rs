@@ -30,6 +30,7 @@ impl Pinned {
     /// Pins the value of a key.
     ///
     /// ```text
+    /// let overwrites in place look for pins, if they do not yet
     /// find the record without a lock
     /// pin its segment, then find the record once more: the same place and version say that the pin came in time
     /// ```
@@ -39,6 +40,7 @@ impl Pinned {
         key: &[u8],
         moment: &Moment<'_>,
     ) -> Result<Option<Pinned>> {
+        engine.expect_pins(hash, moment)?;
         loop {
             let look = || {
                 engine.read(hash, key, moment, |entry: Entry<'_>| {

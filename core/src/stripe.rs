@@ -11,7 +11,7 @@ use crate::ghost::Ghosts;
 use crate::hash::{Hash, MAX_STRIPES};
 use crate::hottest::Hottest;
 use crate::index::{Directory, Helpers, Place, Slot};
-use crate::log::record::{Header, Record};
+use crate::log::record::{Header, Packed, Record};
 use crate::log::segment::{Account, LEASED_AT_WORD, SEGMENT_HEADER_WORDS};
 use crate::log::space::Purpose;
 use crate::region::LINE_WORDS;
@@ -21,11 +21,15 @@ use crate::sync::{
 };
 use crate::types::Version;
 
+/// In this order: what readers load, then, on other cache lines, what every write stores.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Stripe {
-    /// What readers load; it changes when the directory doubles.
-    pub(crate) directory: Padded<Directory>,
-    pub(crate) counters: Counters,
+    /// Changes when the directory doubles.
+    pub(crate) directory: Directory,
+    /// 0 until somebody wants to pin a record of the stripe, then 1 for ever. Stored under the lock.
+    pins_expected: AtomicU64,
+    pub(crate) counters: Padded<Counters>,
     state: Mutex<StripeState>,
     /// Fed by sampled reads; a reader that finds it busy goes on without.
     pub(crate) hottest: Mutex<Hottest>,
@@ -140,8 +144,9 @@ pub(crate) struct Writer<'a> {
 impl Stripe {
     pub(crate) fn new(number: usize, directory: Directory) -> Stripe {
         Stripe {
-            directory: Padded(directory),
-            counters: Counters::default(),
+            directory,
+            pins_expected: AtomicU64::new(0),
+            counters: Padded::default(),
             state: Mutex::new(StripeState {
                 number,
                 writes: 0,
@@ -182,6 +187,18 @@ impl Engine {
         self.index.prefetch_bucket(page, hash);
         self.index.prefetch_row(page);
         self.writer(stripe)
+    }
+
+    /// To be called before a record of the key's stripe is pinned: from now on overwrites in place look for pins.
+    pub(crate) fn expect_pins(&self, hash: Hash, moment: &Moment<'_>) -> Result<()> {
+        let expected = &self.stripe(hash).pins_expected;
+        // Pairs with the release store below: an overwrite that did not look for pins happens before this load, since it
+        // held the lock before the store did.
+        if expected.load(Ordering::Acquire) == 0 {
+            let _locked = self.lock(hash, moment)?;
+            expected.store(1, Ordering::Release);
+        }
+        Ok(())
     }
 
     pub(crate) fn lock_stripe(&self, number: usize, moment: &Moment<'_>) -> Result<Writer<'_>> {
@@ -457,32 +474,60 @@ impl<'a> Writer<'a> {
             return None;
         }
         let header = record.header.overwritten(entry.value.len())?;
-        let engine = self.engine;
-        let segment = engine.geometry.segment_of(record.start);
-        let version_word = record.version_word();
-        let old_version = version_word.load(Ordering::Relaxed);
-        version_word.store(old_version + 1, Ordering::Relaxed);
-        // Pairs with the fence in `Segments::pin`: either the pinning reader sees the odd version and lets go, or its
-        // pin is seen here. It also orders the odd version before the bytes, for readers that copy.
-        full_fence();
-        if !engine.segments.unpinned(segment) {
-            version_word.store(old_version, Ordering::Release);
-            return None;
-        }
+        self.begin_overwrite(record)?;
         let version = self.next_version();
         let new = Record { header, ..*record };
         new.overwrite(version.get(), entry.expiry, entry.key, entry.value);
-        if header != record.header && !engine.geometry.is_run(segment) {
+        if header != record.header && self.account(record).is_some() {
             self.sub_live(record);
             self.add_live(&new);
         }
         if entry.expiry != 0 {
             self.note_expiry(&new, moment);
         }
-        if engine.evicts {
-            engine.index.count_read(found.place.word, found.slot);
+        if self.engine.evicts {
+            self.engine.index.count_read(found.place.word, found.slot);
         }
         Some(version)
+    }
+
+    /// Overwrites a value in place with a word of the same length, if nobody pins the segment. The expiry stays.
+    #[inline(always)]
+    pub(crate) fn overwrite_word(
+        &mut self,
+        found: &Located<'a>,
+        value: Packed<'a>,
+        word: u64,
+    ) -> Option<Version> {
+        self.begin_overwrite(&found.record)?;
+        let version = self.next_version();
+        found.record.overwrite_word(version.get(), value, word);
+        if self.engine.evicts {
+            self.engine.index.count_read(found.place.word, found.slot);
+        }
+        Some(version)
+    }
+
+    /// Makes the version of a record odd before its bytes are; `None`, and nothing is changed, if somebody pins it.
+    #[inline(always)]
+    fn begin_overwrite(&self, record: &Record<'a>) -> Option<()> {
+        let version_word = record.version_word();
+        let version = version_word.load(Ordering::Relaxed);
+        version_word.store(version + 1, Ordering::Relaxed);
+        if self.stripe.pins_expected.load(Ordering::Relaxed) == 0 {
+            // Pairs with the acquire fence at the end of a reader's look: a reader that sees any word written from here
+            // on sees the odd version, or a later one.
+            fence(Ordering::Release);
+            return Some(());
+        }
+        // Orders them as the other fence does. Pairs also with the fence in `Segments::pin`: either the pinning reader
+        // sees the odd version and lets go, or its pin is seen here.
+        full_fence();
+        let unpinned = self.engine.segments.unpinned(self.engine.geometry.segment_of(record.start));
+        if !unpinned {
+            version_word.store(version, Ordering::Release);
+        }
+        unpinned.then_some(())
     }
 
     /// Lets the index name a new record, and accounts for it and the one it replaces.

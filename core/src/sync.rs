@@ -85,7 +85,7 @@ pub(crate) fn store_beside_swaps(word: &AtomicU64, value: u64) {
 }
 
 /// Keeps what different cores write on different cache lines; 128 bytes, because x86 fetches lines in pairs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Padded<T>(pub(crate) T);
 

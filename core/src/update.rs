@@ -235,6 +235,12 @@ impl<'a> Writer<'a> {
         }
         let value = found.record.value()?;
         let sum = decimal::parse_word(value.as_word()?, value.len())?.checked_add(delta)?;
+        if let Some((text, len)) = decimal::to_word(sum)
+            && len == value.len()
+        {
+            // As nearly always: one word changes, and neither header nor account.
+            return self.overwrite_word(found, value, text).map(|_| sum);
+        }
         let text = Decimal::new(sum);
         let entry = NewEntry { key, value: text.as_bytes(), expiry, least_len: NUMBER_ROOM };
         self.overwrite(found, &entry, moment)?;

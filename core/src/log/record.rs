@@ -267,6 +267,14 @@ impl<'a> Record<'a> {
         self.version_word().store(version, Release);
     }
 
+    /// Writes a value of the same length, of one to eight bytes, over the one that is here, whose version is odd; as
+    /// `overwrite` does.
+    #[inline(always)]
+    pub(crate) fn overwrite_word(&self, version: u64, value: Packed<'a>, word: u64) {
+        value.set_word(word);
+        self.version_word().store(version, Release);
+    }
+
     /// Copies this record to `start`, into the words it needs at least, and returns the copy.
     pub(crate) fn copy_to(&self, log: View<'a>, start: usize, header: Header) -> Record<'a> {
         let copy = Record::with_header(log, start, header);
@@ -318,6 +326,20 @@ impl<'a> Packed<'a> {
             word |= self.words[1].load(Relaxed) << (8 * (WORD - self.skip));
         }
         Some(word & u64::MAX >> (8 * (WORD - self.len)))
+    }
+
+    /// Writes the low bytes of a word, of which the rest is zero, over the one to eight bytes.
+    #[inline]
+    pub(crate) fn set_word(&self, word: u64) {
+        debug_assert!(
+            (1..=WORD).contains(&self.len) && word <= u64::MAX >> (8 * (WORD - self.len))
+        );
+        // What comes before is of the key; behind the value the word is zero.
+        let before = self.words[0].load(Relaxed) & !(u64::MAX << (8 * self.skip));
+        self.words[0].store(before | word << (8 * self.skip), Relaxed);
+        if self.skip + self.len > WORD {
+            self.words[1].store(word >> (8 * (WORD - self.skip)), Relaxed);
+        }
     }
 
     /// Appends the bytes to a vector.
@@ -387,5 +409,25 @@ mod tests {
         assert_eq!(header.overwritten(65), None);
         let long = Header::new(16, 4096, false);
         assert_eq!(long.overwritten(1000), None, "most of the extent would be unused");
+    }
+    #[cfg(not(loom))]
+    #[test]
+    fn a_word_goes_where_it_came_from() {
+        for skip in 0..WORD {
+            for len in 1..=WORD {
+                let mut bytes = [0; 2 * WORD];
+                bytes[..skip].fill(b'k');
+                bytes[skip..skip + len].fill(b'7');
+                let (words, _) = bytes.as_chunks();
+                let words = [0, 1].map(|i| AtomicU64::new(u64::from_le_bytes(words[i])));
+                let value = Packed::in_words(&words, skip, len).unwrap();
+                let text = |digit: u8| u64::from_le_bytes([digit; WORD]) >> (8 * (WORD - len));
+                assert_eq!(value.as_word(), Some(text(b'7')));
+                value.set_word(text(b'8'));
+                bytes[skip..skip + len].fill(b'8');
+                let written = [0, 1].map(|i| words[i].load(Relaxed).to_le_bytes());
+                assert_eq!(written.as_flattened(), bytes, "{len} bytes behind {skip}");
+            }
+        }
     }
 }

@@ -125,7 +125,7 @@ impl Segments {
                 return Err(pinned);
             }
         }
-        // Pairs with the fences in `retire` and in `Writer::overwrite`.
+        // Pairs with the fences in `retire` and in `Writer::begin_overwrite`.
         full_fence();
         Ok(())
     }

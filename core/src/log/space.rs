@@ -303,12 +303,10 @@ impl Space {
 
     /// Goes back from a cap that cannot be kept to the last that could, unless another has been set since.
     pub(crate) fn unset_max_bytes(&self, max_bytes: u64) {
-        let settled = {
-            let state = self.lock();
-            (state.max_bytes == max_bytes).then_some(state.settled_bytes)
-        };
-        if let Some(settled) = settled {
-            self.set_max_bytes(settled);
+        let mut state = self.lock();
+        if state.max_bytes == max_bytes {
+            let settled = state.settled_bytes;
+            self.change_max_bytes(&mut state, settled);
         }
     }
 
@@ -316,6 +314,11 @@ impl Space {
     /// passes it.
     pub(crate) fn set_max_bytes(&self, max_bytes: u64) -> usize {
         let mut state = self.lock();
+        self.change_max_bytes(&mut state, max_bytes);
+        state.committed.saturating_sub(max_bytes as usize)
+    }
+
+    fn change_max_bytes(&self, state: &mut SpaceState, max_bytes: u64) {
         let tables = |max_bytes: u64| {
             let segments = max_bytes as usize / self.geometry.segment_bytes();
             segments.saturating_sub(self.geometry.opened_segments) * BYTES_PER_SEGMENT
@@ -324,8 +327,7 @@ impl Space {
         state.committed -= tables(state.max_bytes);
         state.max_bytes = max_bytes;
         self.segments.store(max_bytes / self.geometry.segment_bytes() as u64, Ordering::Relaxed);
-        self.publish(&state);
-        state.committed.saturating_sub(max_bytes as usize)
+        self.publish(state);
     }
 
     /// Gives back what is free beyond the reserve, as long as what is committed passes the cap. Answers by how much it still
