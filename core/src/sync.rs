@@ -104,7 +104,7 @@ impl<T> std::ops::Deref for Padded<T> {
 mod observed {
     use std::sync::{LockResult, MutexGuard, TryLockError, TryLockResult};
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
