@@ -532,10 +532,10 @@ typedef struct nyala_statistics {
 } nyala_statistics;
 
 /**
- * Receives the items of nyala_hottest: a key, which lives until the callback returns, and about how often it was read.
+ * Receives the items of nyala_hottest and nyala_largest: a key, which lives until the callback returns, and a number.
  * It is called in the calling thread with no lock held and may call the library. It must not throw, unwind or longjmp.
  */
-typedef void (*nyala_hottest_fn)(void *userdata, const void *key, size_t key_len, uint64_t reads);
+typedef void (*nyala_ranked_fn)(void *userdata, const void *key, size_t key_len, uint64_t number);
 
 #ifdef __cplusplus
 extern "C" {
@@ -579,16 +579,16 @@ const char *nyala_last_error(void);
 nyala_status nyala_options_init(struct nyala_options *options, size_t struct_size);
 
 /**
- * Opens a store in memory, or a cache, as options->eviction says. *store is set on NYALA_OK; the caller owns it and gives it to nyala_close. options are
- * copied, callbacks and their userdata are kept until the store, its pins and its cursors are closed.
+ * Opens a store in memory, or a cache, as options->eviction says. *store is set on NYALA_OK; the caller owns it and
+ * gives it to nyala_close. options are copied, callbacks and their userdata are kept until the store, its pins and its
+ * cursors are closed.
  *
  * Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes, eviction, count_reads or struct_size outside
- * its range), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows), NYALA_ERR_NO_MEMORY (the
- * operating system refuses the address space). Threads: any. Cost: some system calls; memory is committed as it
- * is used.
+ * its range), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows),
+ * NYALA_ERR_NO_MEMORY (the operating system refuses the address space). Threads: any. Cost: some system calls; memory
+ * is committed as it is used.
  */
-nyala_status nyala_open(const struct nyala_options *options,
-                        struct nyala_store **store);
+nyala_status nyala_open(const struct nyala_options *options, struct nyala_store **store);
 
 /**
  * Closes a store; its entries are gone. NULL is a no-op. Pins and cursors stay valid, and the memory goes with the
@@ -899,14 +899,26 @@ nyala_status nyala_statistics_init(struct nyala_statistics *stats, size_t struct
 nyala_status nyala_stats(struct nyala_store *store, struct nyala_statistics *stats);
 
 /**
- * Calls visit for the keys that were read most of late, most first; for at most `most` of them. They are known by
- * samples of one read in 64, if reads are counted (nyala_options.count_reads): a key that is read less than one in some
+ * Calls visit for the keys that were read most of late, each with about how often, most first; for at most `most` of
+ * them. They are known by samples of one read in 64, if reads are counted (nyala_options.count_reads): a key that is read less than one in some
  * sixteen reads may be missing or overestimated.
  *
  * Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL), NYALA_ERR_FORKED. Threads: any. Cost: microseconds, in which writers may
  * wait.
  */
-nyala_status nyala_hottest(struct nyala_store *store, size_t most, nyala_hottest_fn visit, void *userdata);
+nyala_status nyala_hottest(struct nyala_store *store,
+                           size_t most,
+                           nyala_ranked_fn visit,
+                           void *userdata);
+
+/**
+ * Calls visit for the keys with the longest values, each with its length in bytes, longest first; for at most `most` of
+ * them. What is written meanwhile may or may not count.
+ *
+ * Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL), NYALA_ERR_FORKED. Threads: any. Cost: looks at every entry, some 50 ns
+ * each; writers may wait for a few microseconds at a time.
+ */
+nyala_status nyala_largest(struct nyala_store *store, size_t most, nyala_ranked_fn visit, void *userdata);
 
 #ifdef __cplusplus
 }  // extern "C"

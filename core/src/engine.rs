@@ -1,6 +1,7 @@
 //! Everything that the handles of one store share.
 
 use crate::clock::{ClockSource, Moment};
+use crate::counters::{Counter, Counters};
 use crate::error::{Error, Result};
 use crate::fork::Birthplace;
 use crate::geometry::Geometry;
@@ -180,7 +181,7 @@ impl Engine {
     /// Words of the log that live records need, and words that hold records at all.
     pub(crate) fn live_and_used(&self) -> (usize, usize) {
         self.stripes.iter().fold((0, 0), |(live, used), stripe| {
-            (live + stripe.counters.live_words(), used + stripe.counters.used_words())
+            (live + stripe.counters.live_words.get(), used + stripe.counters.used_words.get())
         })
     }
 
@@ -190,10 +191,12 @@ impl Engine {
         let (live_bytes, used_bytes) = (8 * live as u64, 8 * used as u64);
         let segment_bytes = self.geometry.segment_bytes() as u64;
         let leased_bytes = spending.leased as u64 * segment_bytes + spending.run_bytes as u64;
-        let entries = |stripe: &Padded<Stripe>| stripe.counters.entries() as u64;
-        let sum = |count: fn(&Stripe) -> u64| self.stripes.iter().map(|s| count(s)).sum::<u64>();
+        let entries = |stripe: &Padded<Stripe>| stripe.counters.entries.get() as u64;
+        let sum = |counter: fn(&Counters) -> &Counter| {
+            self.stripes.iter().map(|stripe| counter(&stripe.counters).get() as u64).sum::<u64>()
+        };
         Stats {
-            entries: sum(|stripe| stripe.counters.entries() as u64),
+            entries: sum(|counters| &counters.entries),
             max_bytes: self.space.max_bytes(),
             used_bytes: spending.committed as u64,
             live_bytes,
@@ -214,12 +217,12 @@ impl Engine {
             hits: self.tally.as_ref().map_or(0, Tally::hits),
             misses: self.tally.as_ref().map_or(0, Tally::misses),
             index_pages: spending.pages as u64,
-            entries_relaid: sum(|stripe| stripe.counters.entries_relaid()),
-            records_moved: sum(|stripe| stripe.counters.records_moved()),
-            bytes_moved: 8 * sum(|stripe| stripe.counters.words_moved()),
-            expired: sum(|stripe| stripe.counters.expired()),
-            evicted: sum(|stripe| stripe.counters.evicted()),
-            bytes_evicted: 8 * sum(|stripe| stripe.counters.words_evicted()),
+            entries_relaid: sum(|counters| &counters.entries_relaid),
+            records_moved: sum(|counters| &counters.records_moved),
+            bytes_moved: 8 * sum(|counters| &counters.words_moved),
+            expired: sum(|counters| &counters.expired),
+            evicted: sum(|counters| &counters.evicted),
+            bytes_evicted: 8 * sum(|counters| &counters.words_evicted),
         }
     }
 }

@@ -3,8 +3,8 @@
 //! S3-FIFO by the segment. Each stripe has two queues of segments, by age:
 //!
 //! ```text
-//! a new entry        -> main, while the cache has never evicted, or if a ghost says that it was evicted lately;
-//!                       else admission
+//! a new entry        -> main, while the cache has never evicted, or if a ghost says that it was evicted lately, or
+//!                       if it is larger than admission's share; else admission
 //! room is needed     -> if a segment of main is dead or expired by a third: compact it
 //!                       else if admission has more than its share: evict from its oldest segment
 //!                       else evict from the oldest segment of main
@@ -32,20 +32,30 @@ const GHOSTS_MIN: usize = 64;
 pub(crate) const WORTH_COMPACTING: usize = 3;
 
 impl<'a> Writer<'a> {
-    /// The pool for an entry that is not there yet.
+    /// The pool for an entry that is not there yet and takes `words` words.
     #[inline]
-    pub(crate) fn pool_for(&self, hash: Hash) -> Pool {
-        if self.engine.evicts && self.belongs_to_main(hash) { Pool::Main } else { Pool::Admission }
+    pub(crate) fn pool_for(&self, hash: Hash, words: usize) -> Pool {
+        match self.engine.evicts && self.belongs_to_main(hash, words) {
+            true => Pool::Main,
+            false => Pool::Admission,
+        }
     }
 
-    fn belongs_to_main(&self, hash: Hash) -> bool {
-        self.state.filling || self.state.ghosts.as_ref().is_some_and(|ghosts| ghosts.contains(hash))
+    fn belongs_to_main(&self, hash: Hash, words: usize) -> bool {
+        self.state.filling
+            // With the open segment it would push itself out of admission before anybody could read it.
+            || exceeds_share(words + self.engine.geometry.segment_words(), self.leased())
+            || self.state.ghosts.as_ref().is_some_and(|ghosts| ghosts.contains(hash))
+    }
+
+    /// Words that the stripe leases.
+    fn leased(&self) -> usize {
+        self.state.leased(Pool::Admission) + self.state.leased(Pool::Main)
     }
 
     /// The next segment that a cache reclaims, and what it keeps of it.
     pub(crate) fn choose_to_evict(&mut self, keep: Keep) -> Option<Victim> {
-        let (admission, main) = (self.state.leased(Pool::Admission), self.state.leased(Pool::Main));
-        let over = admission * ADMISSION_PART > admission + main;
+        let over = exceeds_share(self.state.leased(Pool::Admission), self.leased());
         let pools = if over { Pool::ALL } else { [Pool::Main, Pool::Admission] };
         let pool = pools.into_iter().find(|pool| !self.state.sealed[*pool as usize].is_empty())?;
         self.begin_evicting();
@@ -78,7 +88,7 @@ impl<'a> Writer<'a> {
     /// From now on new entries must prove themselves. Sees to it that the memory for ghosts is of the right size.
     fn begin_evicting(&mut self) {
         self.state.filling = false;
-        let entries = self.stripe.counters.entries();
+        let entries = self.stripe.counters.entries.get();
         let wanted = (entries * GHOSTS_PER_ENTRY.0 / GHOSTS_PER_ENTRY.1).max(GHOSTS_MIN);
         let len = self.state.ghosts.as_ref().map_or(0, Ghosts::len);
         let least = if wanted < len / 4 { 0 } else { len + len / 4 };
@@ -101,4 +111,9 @@ impl<'a> Writer<'a> {
         }
         done
     }
+}
+
+/// Whether so many words are more than admission's share of all.
+fn exceeds_share(words: usize, all: usize) -> bool {
+    words * ADMISSION_PART > all
 }

@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_take_no_more_than_a_fifth_beyond_their_size() {
+    fn records_take_no_more_than_a_quarter_beyond_their_size() {
         let geometry = Geometry::new(&Options::memory(64 << 20)).unwrap();
         for words in 100..100_000 {
             let taken = match geometry.run_pages_of(words) {

@@ -38,6 +38,7 @@
 const _: () = assert!(usize::BITS == 64, "the store reserves more address space than 32 bits have");
 
 mod clock;
+mod counters;
 mod decimal;
 mod engine;
 mod error;
@@ -50,6 +51,8 @@ mod ghost;
 mod hash;
 mod hottest;
 mod index;
+mod largest;
+mod leases;
 mod log;
 #[cfg(all(loom, test))]
 mod models;

@@ -180,9 +180,9 @@ impl Engine {
         let mut ranked: Vec<(usize, usize)> = Vec::with_capacity(self.stripes.len());
         for (number, stripe) in self.stripes.iter().enumerate() {
             let counters = &stripe.counters;
-            let kept = if self.evicts { 0 } else { counters.live_words() };
-            let mut dead = counters.used_words().saturating_sub(kept);
-            if counters.expiring_words() > 0 {
+            let kept = if self.evicts { 0 } else { counters.live_words.get() };
+            let mut dead = counters.used_words.get().saturating_sub(kept);
+            if counters.expiring_words.get() > 0 {
                 dead += self.lock_stripe(number, moment)?.expired_words(moment);
             }
             ranked.push((dead, number));
@@ -214,7 +214,7 @@ impl Engine {
     /// Asked when a segment is leased for fresh records: whether expired ones should be looked for from now on.
     pub(crate) fn press_if_expiring(&self) {
         const NEAR: usize = 16;
-        let expiring = self.stripes.iter().any(|stripe| stripe.counters.expiring_words() > 0);
+        let expiring = self.stripes.iter().any(|stripe| stripe.counters.expiring_words.get() > 0);
         let near = self.space.segments() / NEAR * self.geometry.segment_words();
         self.pacer.press(expiring && self.over_limit(near));
     }
@@ -262,7 +262,7 @@ impl Engine {
     ) -> Result<bool> {
         let mut dropped = false;
         for number in 0..self.stripes.len() {
-            if self.stripes[number].counters.expiring_words() == 0 {
+            if self.stripes[number].counters.expiring_words.get() == 0 {
                 continue;
             }
             loop {
@@ -294,7 +294,7 @@ impl Engine {
         moment: &Moment<'_>,
         enough: impl Fn() -> bool,
     ) -> Result<bool> {
-        let entries: usize = self.stripes.iter().map(|stripe| stripe.counters.entries()).sum();
+        let entries: usize = self.stripes.iter().map(|stripe| stripe.counters.entries.get()).sum();
         for number in 0..self.stripes.len() {
             let mut next = Some(0);
             while let Some(from) = next {
@@ -378,7 +378,7 @@ impl<'a> Writer<'a> {
         let engine = self.engine;
         let end = (victim.segment << engine.geometry.segment_shift)
             + engine.segments.account(victim.segment).used_words();
-        let moved = self.stripe.counters.words_moved();
+        let moved = self.stripe.counters.words_moved.get();
         let mut records = [(0, Hash(0)); STEP_RECORDS];
         let mut next = victim.next;
         let mut count = 0;
@@ -407,7 +407,7 @@ impl<'a> Writer<'a> {
             }
         }
         let walked = next - victim.next;
-        let copied = victim.copied + (self.stripe.counters.words_moved() - moved) as usize;
+        let copied = victim.copied + self.stripe.counters.words_moved.get() - moved;
         if next < end {
             self.state.victim = Some(Victim { next, copied, ..victim });
             return Ok(Step::Walked(walked));
@@ -497,9 +497,9 @@ impl<'a> Writer<'a> {
         let counters = &self.stripe.counters;
         let sealed = self.state.sealed[0].len() + self.state.sealed[1].len();
         let headers = (sealed + 2) * SEGMENT_HEADER_WORDS;
-        let dead = counters.used_words().saturating_sub(counters.live_words() + headers);
+        let dead = counters.used_words.get().saturating_sub(counters.live_words.get() + headers);
         // Asked before every account is looked at.
-        if dead + counters.expiring_words() < least {
+        if dead + counters.expiring_words.get() < least {
             return None;
         }
         let (pool, index, gain) = pools
@@ -560,7 +560,7 @@ impl<'a> Writer<'a> {
         let may_expire =
             |segment| geometry.is_run(segment) || segments.account(segment).may_expire();
         if !self.state.segments().any(may_expire) {
-            self.stripe.counters.set_expiring_words(0);
+            self.stripe.counters.expiring_words.set(0);
             return 0;
         }
         let sealed = self.state.sealed.iter().flatten();

@@ -1,20 +1,19 @@
-//! A stripe: one lock, its part of the index, and the segments that its records are appended to. All writing happens
-//! here, under that lock; no operation holds two.
+//! A stripe: one lock, its part of the index, and the segments that its records are appended to (`leases.rs`). All
+//! writing happens here, under that lock; no operation holds two.
 
-use crate::clock::Moment;
 use std::collections::VecDeque;
 
+use crate::clock::Moment;
+use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::geometry::RUN_PAGE_WORDS;
 use crate::ghost::Ghosts;
 use crate::hash::{Hash, MAX_STRIPES};
 use crate::hottest::Hottest;
 use crate::index::{Directory, Helpers, Place, Slot};
 use crate::log::record::{Header, Packed, Record};
-use crate::log::segment::{Account, LEASED_AT_WORD, SEGMENT_HEADER_WORDS};
+use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::log::space::Purpose;
-use crate::region::LINE_WORDS;
 use crate::removal::{Cause, Departed};
 use crate::sync::{
     AtomicU64, Mutex, MutexGuard, Ordering, Padded, fence, full_fence, lock_patiently,
@@ -35,35 +34,18 @@ pub(crate) struct Stripe {
     pub(crate) hottest: Mutex<Hottest>,
 }
 
-/// Written under the stripe's lock, read by anybody.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    entries: AtomicU64,
-    live_words: AtomicU64,
-    /// Words of leased segments up to the end of their last record.
-    used_words: AtomicU64,
-    expiring_words: AtomicU64,
-    records_moved: AtomicU64,
-    words_moved: AtomicU64,
-    /// Entries that splits and merges have laid out anew.
-    entries_relaid: AtomicU64,
-    expired: AtomicU64,
-    evicted: AtomicU64,
-    words_evicted: AtomicU64,
-}
-
 /// What the lock guards.
 #[derive(Debug)]
 pub(crate) struct StripeState {
-    number: usize,
+    pub(crate) number: usize,
     /// Counts the writes of this stripe; the next version is made of it.
     writes: u64,
     /// Segments that records are appended to, by pool.
-    open: [Option<Open>; 2],
+    pub(crate) open: [Option<Open>; 2],
     /// Full segments and runs, by pool, in the order in which they were filled.
     pub(crate) sealed: [VecDeque<usize>; 2],
     /// Words that each pool leases.
-    leased: [usize; 2],
+    pub(crate) leased: [usize; 2],
     /// The sealed segment that is being reclaimed.
     pub(crate) victim: Option<Victim>,
     /// What was evicted last; a cache makes it at its first eviction.
@@ -88,11 +70,11 @@ impl Pool {
 
 /// A segment with room at its end.
 #[derive(Debug, Clone, Copy)]
-struct Open {
-    segment: usize,
+pub(crate) struct Open {
+    pub(crate) segment: usize,
     /// Word of the log at which the next record begins.
-    next: usize,
-    end: usize,
+    pub(crate) next: usize,
+    pub(crate) end: usize,
 }
 
 /// A segment that is being walked; it is no longer in `sealed`.
@@ -304,7 +286,7 @@ impl<'a> Writer<'a> {
         };
         let pool = match &found {
             Some(found) => self.pool_of(&found.record),
-            None => self.pool_for(hash),
+            None => self.pool_for(hash, self.engine.geometry.occupied(header.extent())),
         };
         let start = self.reserve(header.extent(), pool, Purpose::Fresh, moment).ok_or(NeedRoom)?;
         let version = self.next_version();
@@ -351,7 +333,7 @@ impl<'a> Writer<'a> {
         self.note_departure(&found.record, cause);
         self.engine.index.remove(found.place, hash);
         self.let_die(&found.record);
-        sub(&self.stripe.counters.entries, 1);
+        self.stripe.counters.entries.sub(1);
         let stripe = self.stripe;
         self.with_helpers(|index, helpers| stripe.directory.merge(index, hash, helpers));
     }
@@ -365,13 +347,13 @@ impl<'a> Writer<'a> {
     /// Removes an entry whose expiry was noticed.
     pub(crate) fn remove_expired(&mut self, found: Located<'a>, hash: Hash) {
         self.remove(found, hash, Cause::Expired);
-        add(&self.stripe.counters.expired, 1);
+        self.stripe.counters.expired.add(1);
     }
 
     /// Counts an entry that is about to be removed as evicted.
     pub(crate) fn count_eviction(&self, found: &Located<'a>) {
-        add(&self.stripe.counters.evicted, 1);
-        add(&self.stripe.counters.words_evicted, found.record.header.words() as u64);
+        self.stripe.counters.evicted.add(1);
+        self.stripe.counters.words_evicted.add(found.record.header.words());
     }
 
     /// Moves a live record to the survivors, in the main pool.
@@ -388,51 +370,9 @@ impl<'a> Writer<'a> {
             .ok_or(NeedRoom)?;
         let copy = found.record.copy_to(self.engine.log.view(), start, header);
         self.publish(Some(found), found.place, hash, copy, frequency, moment);
-        add(&self.stripe.counters.records_moved, 1);
-        add(&self.stripe.counters.words_moved, header.extent() as u64);
+        self.stripe.counters.records_moved.add(1);
+        self.stripe.counters.words_moved.add(header.extent());
         Ok(())
-    }
-
-    /// Spares an entry in a run, which is never copied: it goes to the end of the main pool as it is.
-    pub(crate) fn spare_run(&mut self, found: Located<'a>, frequency: u64, victim: &Victim) {
-        let pages = self.engine.geometry.run_pages_of(found.record.header.extent());
-        let words = pages.unwrap_or(0) * RUN_PAGE_WORDS;
-        self.state.sealed[victim.pool as usize].retain(|run| *run != victim.segment);
-        self.state.leased[victim.pool as usize] -= words;
-        self.state.leased[Pool::Main as usize] += words;
-        self.state.sealed[Pool::Main as usize].push_back(victim.segment);
-        self.engine.index.publish(found.place.word, found.slot.with_frequency(frequency));
-    }
-
-    /// Gives a segment back whose records no slot names any more.
-    pub(crate) fn free(&mut self, segment: usize) {
-        let engine = self.engine;
-        debug_assert_eq!(
-            engine.segments.account(segment).live_words(),
-            0,
-            "I6: nothing lives here"
-        );
-        let account = engine.segments.account(segment);
-        sub(&self.stripe.counters.used_words, account.used_words() as u64);
-        self.state.leased[account.pool() as usize] -= engine.geometry.segment_words();
-        account.close();
-        let reusable = engine.segments.retire(segment);
-        engine.space.give_back(segment, reusable, &engine.log);
-    }
-
-    /// Gives a run back whose record no slot names any more.
-    fn free_run(&mut self, run: usize, words: usize) {
-        let engine = self.engine;
-        for pool in Pool::ALL {
-            let sealed = &mut self.state.sealed[pool as usize];
-            if let Some(index) = sealed.iter().position(|number| *number == run) {
-                sealed.remove(index);
-                self.state.leased[pool as usize] -= words;
-            }
-        }
-        sub(&self.stripe.counters.used_words, words as u64);
-        let reusable = engine.segments.retire(run);
-        engine.space.give_back_run(run, reusable, &engine.log);
     }
 
     /// Forgets all entries and gives all segments back.
@@ -456,9 +396,9 @@ impl<'a> Writer<'a> {
             }
         }
         self.state.leased = [0; 2];
-        self.stripe.counters.entries.store(0, Ordering::Relaxed);
-        self.stripe.counters.live_words.store(0, Ordering::Relaxed);
-        self.stripe.counters.expiring_words.store(0, Ordering::Relaxed);
+        self.stripe.counters.entries.set(0);
+        self.stripe.counters.live_words.set(0);
+        self.stripe.counters.expiring_words.set(0);
     }
 
     /// Overwrites a record in place if the new value fits and nobody pins the segment.
@@ -549,100 +489,11 @@ impl<'a> Writer<'a> {
             }
             None => {
                 self.engine.index.insert(place, hash, slot);
-                add(&self.stripe.counters.entries, 1);
+                self.stripe.counters.entries.add(1);
             }
         }
         self.add_live(&record);
         self.note_expiry(&record, moment);
-    }
-
-    /// Words at the end of an open segment, for a record that is written before the lock is released.
-    #[inline]
-    fn reserve(
-        &mut self,
-        words: usize,
-        pool: Pool,
-        purpose: Purpose,
-        moment: &Moment<'_>,
-    ) -> Option<usize> {
-        if let Some(pages) = self.engine.geometry.run_pages_of(words) {
-            return self.lease_run(pages, pool, moment);
-        }
-        if self.state.open[pool as usize].is_none_or(|open| open.next + words > open.end) {
-            if let Some(full) = self.state.open[pool as usize].take() {
-                self.state.sealed[pool as usize].push_back(full.segment);
-            }
-            self.state.open[pool as usize] = Some(self.lease(pool, purpose, moment)?);
-        }
-        let open = self.state.open[pool as usize].as_mut()?;
-        let start = open.next;
-        open.next += words;
-        // The lines of the next small record, so that they are here when it is written: stores to memory that is not in
-        // the cache would keep the lock from being released. Large ones the processor fetches ahead by itself.
-        self.engine.log.view().prefetch(open.next + LINE_WORDS);
-        self.engine.log.view().prefetch(open.next + 2 * LINE_WORDS);
-        self.engine.segments.account(open.segment).add_used(words);
-        add(&self.stripe.counters.used_words, words as u64);
-        if purpose == Purpose::Fresh {
-            self.appended += words;
-        }
-        Some(start)
-    }
-
-    /// A run of its own for a large record. It is not copied by reclaim, so that only fresh records come here.
-    #[cold]
-    fn lease_run(&mut self, pages: usize, pool: Pool, moment: &Moment<'_>) -> Option<usize> {
-        let engine = self.engine;
-        let words = pages * RUN_PAGE_WORDS;
-        if !engine.evicts && engine.over_limit(words) {
-            return None;
-        }
-        let (run, lease) = engine.space.lease_run(pages, &engine.segments, &engine.log)?;
-        // As in `lease`.
-        fence(Ordering::Release);
-        let start = self.begin_lease(run, lease, moment);
-        self.state.sealed[pool as usize].push_back(run);
-        self.state.leased[pool as usize] += words;
-        add(&self.stripe.counters.used_words, words as u64);
-        self.appended += words;
-        Some(start)
-    }
-
-    /// Writes the header of a segment or run; answers where its first record begins.
-    fn begin_lease(&self, segment: usize, lease: u64, moment: &Moment<'_>) -> usize {
-        let first = self.engine.geometry.first_word(segment);
-        self.engine.log.view().store(first, lease);
-        self.engine.log.view().store(first + 1, self.state.number as u64);
-        self.engine.log.view().store(first + LEASED_AT_WORD, moment.now_ms());
-        first + SEGMENT_HEADER_WORDS
-    }
-
-    /// When the oldest segment of the stripe was leased, in milliseconds since the epoch.
-    pub(crate) fn oldest_lease_ms(&self) -> Option<u64> {
-        let oldest = self.state.sealed.iter().filter_map(VecDeque::front).copied();
-        let open = self.state.open.iter().flatten().map(|open| open.segment);
-        let first_word = |segment| self.engine.geometry.first_word(segment);
-        let leased_at = |segment| self.engine.log.view().load(first_word(segment) + LEASED_AT_WORD);
-        oldest.chain(open).map(leased_at).min()
-    }
-
-    fn lease(&mut self, pool: Pool, purpose: Purpose, moment: &Moment<'_>) -> Option<Open> {
-        let engine = self.engine;
-        if purpose == Purpose::Fresh && !engine.evicts {
-            if engine.over_limit(0) {
-                return None;
-            }
-            engine.press_if_expiring();
-        }
-        let (segment, lease) = engine.space.lease(purpose, &engine.segments, engine.regions())?;
-        // Pairs with the acquire fence at the end of a reader's look: a reader that sees any word written from here on
-        // sees the generation that ended before.
-        fence(Ordering::Release);
-        let next = self.begin_lease(segment, lease, moment);
-        engine.segments.account(segment).open(pool);
-        self.state.leased[pool as usize] += engine.geometry.segment_words();
-        add(&self.stripe.counters.used_words, SEGMENT_HEADER_WORDS as u64);
-        Some(Open { segment, next, end: engine.geometry.first_word(segment + 1) })
     }
 
     /// A free slot for a key that is not there.
@@ -666,7 +517,7 @@ impl<'a> Writer<'a> {
             Helpers { space: &engine.space, log: &engine.log, hash_all: &mut hash_all, moved: 0 };
         let answer = run(&engine.index, &mut helpers);
         if helpers.moved > 0 {
-            add(&self.stripe.counters.entries_relaid, helpers.moved as u64);
+            self.stripe.counters.entries_relaid.add(helpers.moved);
         }
         answer
     }
@@ -675,71 +526,6 @@ impl<'a> Writer<'a> {
     fn next_version(&mut self) -> Version {
         self.state.writes += 1;
         Version((self.state.writes * MAX_STRIPES as u64 + self.state.number as u64) << 1)
-    }
-
-    /// The record is dead: no slot names it any more. A run goes back with its record.
-    fn let_die(&mut self, record: &Record<'_>) {
-        self.sub_live(record);
-        let run = self.engine.geometry.segment_of(record.start);
-        if self.engine.geometry.is_run(run) {
-            self.free_run(run, self.engine.geometry.occupied(record.header.extent()));
-        }
-    }
-
-    /// The pool that a record lies in.
-    fn pool_of(&self, record: &Record<'_>) -> Pool {
-        let segment = self.engine.geometry.segment_of(record.start);
-        if !self.engine.geometry.is_run(segment) {
-            return self.engine.segments.account(segment).pool();
-        }
-        match self.state.sealed[Pool::Main as usize].contains(&segment) {
-            true => Pool::Main,
-            false => Pool::Admission,
-        }
-    }
-
-    #[inline]
-    fn add_live(&self, record: &Record<'_>) {
-        let words = match self.account(record) {
-            Some(account) => {
-                account.add_live(record.header.words());
-                record.header.words()
-            }
-            None => self.engine.geometry.occupied(record.header.extent()),
-        };
-        add(&self.stripe.counters.live_words, words as u64);
-    }
-
-    #[inline]
-    fn sub_live(&self, record: &Record<'_>) {
-        let words = match self.account(record) {
-            Some(account) => {
-                account.sub_live(record.header.words());
-                record.header.words()
-            }
-            None => self.engine.geometry.occupied(record.header.extent()),
-        };
-        sub(&self.stripe.counters.live_words, words as u64);
-    }
-
-    #[inline]
-    fn note_expiry(&self, record: &Record<'_>, moment: &Moment<'_>) {
-        let expiry = record.expiry();
-        if expiry != 0 {
-            let words = record.header.words();
-            if let Some(account) = self.account(record) {
-                account.note_expiry(words, expiry, moment.now_ms());
-            }
-            add(&self.stripe.counters.expiring_words, words as u64);
-        }
-    }
-
-    /// The account of the segment that a record lies in; a run has none, since its record is all it holds.
-    #[inline]
-    fn account(&self, record: &Record<'_>) -> Option<&'a Account> {
-        let engine = self.engine;
-        let segment = engine.geometry.segment_of(record.start);
-        (!engine.geometry.is_run(segment)).then(|| engine.segments.account(segment))
     }
 
     /// Checks the stripe against the invariants of ARCHITECTURE.md; answers the number of its entries.
@@ -752,8 +538,8 @@ impl<'a> Writer<'a> {
             engine.hasher.hash(&key)
         };
         let entries = self.stripe.directory.validate(&engine.index, &mut hash_of)?;
-        if entries != self.stripe.counters.entries() {
-            return Err(format!("I3: {} entries are counted", self.stripe.counters.entries()));
+        if entries != self.stripe.counters.entries.get() {
+            return Err(format!("I3: {} entries are counted", self.stripe.counters.entries.get()));
         }
         let mut live = std::collections::HashMap::new();
         for page in self.stripe.directory.pages(&engine.index) {
@@ -763,10 +549,7 @@ impl<'a> Writer<'a> {
                     return Err(format!("I6: slot names no record at word {}", slot.address()));
                 }
                 *live.entry(engine.geometry.segment_of(slot.address())).or_insert(0) +=
-                    match self.account(&record) {
-                        Some(_) => record.header.words(),
-                        None => engine.geometry.occupied(record.header.extent()),
-                    };
+                    self.live_words_of(&record);
             }
         }
         let mut total = 0;
@@ -791,7 +574,7 @@ impl<'a> Writer<'a> {
         if self.state.leased.iter().sum::<usize>() != leased {
             return Err(format!("I6: {leased} words are leased, not {:?}", self.state.leased));
         }
-        if !live.is_empty() || total != self.stripe.counters.live_words() {
+        if !live.is_empty() || total != self.stripe.counters.live_words.get() {
             return Err("I6: live records lie in segments that the stripe does not own".into());
         }
         Ok(entries)
@@ -824,60 +607,4 @@ impl Engine {
             *hash = self.hasher.hash(&key);
         }
     }
-}
-
-impl Counters {
-    pub(crate) fn entries(&self) -> usize {
-        self.entries.load(Ordering::Relaxed) as usize
-    }
-
-    pub(crate) fn live_words(&self) -> usize {
-        self.live_words.load(Ordering::Relaxed) as usize
-    }
-
-    pub(crate) fn used_words(&self) -> usize {
-        self.used_words.load(Ordering::Relaxed) as usize
-    }
-
-    /// Words of records that were given a lifetime since this was last set; an upper bound.
-    pub(crate) fn expiring_words(&self) -> usize {
-        self.expiring_words.load(Ordering::Relaxed) as usize
-    }
-
-    pub(crate) fn set_expiring_words(&self, words: usize) {
-        self.expiring_words.store(words as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn records_moved(&self) -> u64 {
-        self.records_moved.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn words_moved(&self) -> u64 {
-        self.words_moved.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn entries_relaid(&self) -> u64 {
-        self.entries_relaid.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn expired(&self) -> u64 {
-        self.expired.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn evicted(&self) -> u64 {
-        self.evicted.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn words_evicted(&self) -> u64 {
-        self.words_evicted.load(Ordering::Relaxed)
-    }
-}
-
-/// Only the holder of the lock writes a counter, so that no read-modify-write is needed.
-fn add(counter: &AtomicU64, change: u64) {
-    counter.store(counter.load(Ordering::Relaxed) + change, Ordering::Relaxed);
-}
-
-fn sub(counter: &AtomicU64, change: u64) {
-    counter.store(counter.load(Ordering::Relaxed) - change, Ordering::Relaxed);
 }

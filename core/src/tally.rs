@@ -5,7 +5,6 @@
 //! misses of one read with those of the next. Threads beyond the number of cells share one, with such additions.
 
 use std::cell::OnceCell;
-use std::sync::{Mutex, PoisonError};
 
 use crate::hottest::SAMPLED;
 use crate::sync::{AtomicU64, Ordering, Padded};
@@ -39,7 +38,7 @@ impl Tally {
     #[inline]
     pub(crate) fn count(&self, hit: bool) -> bool {
         let thread = thread_number();
-        let cell = &self.cells[thread.min(OWN)];
+        let cell = &self.cells[thread];
         let counter = if hit { &cell.hits } else { &cell.misses };
         let count = if thread < OWN {
             let count = counter.load(Ordering::Relaxed) + 1;
@@ -61,25 +60,36 @@ impl Tally {
     }
 }
 
-/// Numbers that are not taken: those that were given back, and all from a first one on.
-static FREE: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
+/// A bit for each number below [`OWN`] that a living thread has.
+static TAKEN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+const _: () = assert!(OWN == 64, "a bit of one word for each cell");
 
-/// A number that no other living thread has.
+/// A number below [`OWN`] that no other living thread has, or `OWN`.
 struct Number(usize);
 
 impl Number {
     fn take() -> Number {
-        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        Number(free.0.pop().unwrap_or_else(|| {
-            free.1 += 1;
-            free.1 - 1
-        }))
+        let mut taken = TAKEN.load(Ordering::Relaxed);
+        loop {
+            let number = taken.trailing_ones() as usize;
+            if number == OWN {
+                return Number(OWN);
+            }
+            // Pairs with the release in `drop`: this thread counts on from where the one before it ended.
+            let with = taken | 1 << number;
+            match TAKEN.compare_exchange(taken, with, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Number(number),
+                Err(now) => taken = now,
+            }
+        }
     }
 }
 
 impl Drop for Number {
     fn drop(&mut self) {
-        FREE.lock().unwrap_or_else(PoisonError::into_inner).0.push(self.0);
+        if self.0 < OWN {
+            TAKEN.fetch_and(!(1 << self.0), Ordering::Release);
+        }
     }
 }
 

@@ -214,6 +214,28 @@ fn large_values() {
     }
 }
 
+/// A value that lies beside others may shrink in place to a length that would get pages of its own; reclaim moves it as it
+/// is.
+#[test]
+fn values_that_shrink_where_they_are() {
+    let mut packed = Packed::open(64 * MIB);
+    // Of segments of 64 KiB, three records of 21,600 bytes take less than six pages each; one of 16,400 takes five.
+    packed.fill(|_| 21_600);
+    let number = packed.lens.len();
+    for even in (0..number).step_by(2) {
+        packed.set(even, 16_400);
+    }
+    let before = packed.store.stats();
+    for odd in (1..number).step_by(2) {
+        packed.delete(odd);
+    }
+    while packed.store.maintain(Duration::from_millis(10)).unwrap().bytes > 0 {}
+    let after = packed.store.stats();
+    assert!(after.records_moved > before.records_moved, "{after:?}");
+    assert_eq!(after.runs, before.runs, "{after:?}");
+    packed.check();
+}
+
 /// Every value doubles until it is long, then it is short again.
 #[test]
 fn growing_and_shrinking_sizes() {
@@ -388,5 +410,17 @@ fn bytes_beyond_key_and_value() {
         assert!(taken > 80 * count, "{taken} bytes for {count} entries");
         let beyond = f64::from(taken) / f64::from(count) - 80.0;
         assert!(beyond <= OVERHEAD, "{beyond:.1} bytes beyond key and value at {count} entries");
+    }
+}
+
+/// How full a store gets: bytes of keys, values and 32 an entry, when the first write is refused.
+#[test]
+fn live_bytes_before_full() {
+    for (max_bytes, percent) in [(MIB, 80.0), (16 * MIB, 85.0), (1024 * MIB, 88.0)] {
+        let store = Store::open(Options::memory(max_bytes)).expect("open");
+        let refused = (0_u64..).find(|number| store.set(format!("{number:016}"), [1; 64]).is_err());
+        let live = refused.expect("it is full some time") * (16 + 64 + 32);
+        let reached = live as f64 * 100.0 / max_bytes as f64;
+        assert!(reached >= percent, "{reached:.1} % of {max_bytes} bytes");
     }
 }

@@ -111,6 +111,21 @@ fn what_has_expired_goes_first() {
     assert!((0..half).all(|key| cache.contains(key.to_le_bytes()).unwrap()));
 }
 
+/// However small the share of a cache that newcomers get.
+#[test]
+fn a_large_value_is_there_after_it_was_set() {
+    let cache = cache(MIB);
+    for key in 0..5_000_u32 {
+        cache.set(key.to_le_bytes(), [3; 1000]).unwrap();
+    }
+    for round in 0..200_u32 {
+        let key = format!("large {round}");
+        cache.set(&key, vec![4; 40_000]).unwrap();
+        assert!(cache.contains(&key).unwrap(), "round {round}");
+    }
+    validate(&cache).unwrap();
+}
+
 #[test]
 fn writes_to_popular_entries_find_room() {
     let cache = cache(MIB);

@@ -116,6 +116,26 @@ fn hits_and_misses_are_counted_in_a_cache_and_where_asked_for() {
 }
 
 #[test]
+fn the_longest_values_are_named() {
+    let clock = FakeClock::new();
+    let store = Store::open(Options::memory(4 * MIB).clock(clock.clone())).unwrap();
+    assert_eq!(store.largest(3).unwrap(), []);
+    for len in 0..2_000_u32 {
+        store.set(len.to_le_bytes(), vec![1; len as usize]).unwrap();
+    }
+    let brief = SetOptions::new().ttl(Duration::from_millis(10));
+    store.set_with("brief", vec![1; 100_000], brief).unwrap();
+    store.set("run", vec![1; 50_000]).unwrap();
+    let named = |len: u32| (len.to_le_bytes().to_vec(), u64::from(len));
+    assert_eq!(store.largest(0).unwrap(), []);
+    assert_eq!(store.largest(1).unwrap(), [(b"brief".to_vec(), 100_000)]);
+    clock.advance(Duration::from_millis(20));
+    let longest = [(b"run".to_vec(), 50_000), named(1_999), named(1_998)];
+    assert_eq!(store.largest(3).unwrap(), longest);
+    assert_eq!(store.largest(usize::MAX).unwrap().len(), 2_001);
+}
+
+#[test]
 fn the_hottest_keys_are_named() {
     let store = Store::open(Options::memory(64 * MIB).count_reads(true)).unwrap();
     for key in 0..1000_u32 {

@@ -3,6 +3,8 @@
 use std::ffi::c_void;
 use std::mem::offset_of;
 
+use nyala::Store;
+
 use crate::argument;
 use crate::boundary;
 use crate::status::{NYALA_OK, nyala_status};
@@ -145,14 +147,14 @@ pub unsafe extern "C" fn nyala_stats(
     })
 }
 
-/// Receives the items of nyala_hottest: a key, which lives until the callback returns, and about how often it was read.
+/// Receives the items of nyala_hottest and nyala_largest: a key, which lives until the callback returns, and a number.
 /// It is called in the calling thread with no lock held and may call the library. It must not throw, unwind or longjmp.
-pub type nyala_hottest_fn = Option<
-    unsafe extern "C" fn(userdata: *mut c_void, key: *const c_void, key_len: usize, reads: u64),
+pub type nyala_ranked_fn = Option<
+    unsafe extern "C" fn(userdata: *mut c_void, key: *const c_void, key_len: usize, number: u64),
 >;
 
-/// Calls visit for the keys that were read most of late, most first; for at most `most` of them. They are known by
-/// samples of one read in 64, if reads are counted (nyala_options.count_reads): a key that is read less than one in some
+/// Calls visit for the keys that were read most of late, each with about how often, most first; for at most `most` of
+/// them. They are known by samples of one read in 64, if reads are counted (nyala_options.count_reads): a key that is read less than one in some
 /// sixteen reads may be missing or overestimated.
 ///
 /// Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL), NYALA_ERR_FORKED. Threads: any. Cost: microseconds, in which writers may
@@ -161,16 +163,46 @@ pub type nyala_hottest_fn = Option<
 pub unsafe extern "C" fn nyala_hottest(
     store: *mut nyala_store,
     most: usize,
-    visit: nyala_hottest_fn,
+    visit: nyala_ranked_fn,
     userdata: *mut c_void,
+) -> nyala_status {
+    // SAFETY: the caller's handle and callback.
+    unsafe { rank(store, visit, userdata, |store| store.hottest(most)) }
+}
+
+/// Calls visit for the keys with the longest values, each with its length in bytes, longest first; for at most `most` of
+/// them. What is written meanwhile may or may not count.
+///
+/// Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL), NYALA_ERR_FORKED. Threads: any. Cost: looks at every entry, some 50 ns
+/// each; writers may wait for a few microseconds at a time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nyala_largest(
+    store: *mut nyala_store,
+    most: usize,
+    visit: nyala_ranked_fn,
+    userdata: *mut c_void,
+) -> nyala_status {
+    // SAFETY: the caller's handle and callback.
+    unsafe { rank(store, visit, userdata, |store| store.largest(most)) }
+}
+
+/// Shows the callback what `find` answers.
+///
+/// # Safety
+/// As nyala_hottest.
+unsafe fn rank(
+    store: *mut nyala_store,
+    visit: nyala_ranked_fn,
+    userdata: *mut c_void,
+    find: impl FnOnce(&Store) -> nyala::Result<Vec<(Vec<u8>, u64)>>,
 ) -> nyala_status {
     boundary::call(|| {
         // SAFETY: the caller's handle.
         let store = unsafe { store::of(store) }?;
         let visit = visit.ok_or_else(|| argument::null("visit"))?;
-        for (key, reads) in store.hottest(most)? {
+        for (key, number) in find(store)? {
             // SAFETY: the caller's callback, with bytes that live during the call.
-            unsafe { visit(userdata, key.as_ptr().cast(), key.len(), reads) };
+            unsafe { visit(userdata, key.as_ptr().cast(), key.len(), number) };
         }
         Ok(NYALA_OK)
     })

@@ -25,13 +25,14 @@ pub(crate) unsafe fn of<'a>(handle: *const nyala_store) -> Result<&'a Store, Fai
     Ok(unsafe { &argument::reference(handle, "store")?.0 })
 }
 
-/// Opens a store in memory, or a cache, as options->eviction says. *store is set on NYALA_OK; the caller owns it and gives it to nyala_close. options are
-/// copied, callbacks and their userdata are kept until the store, its pins and its cursors are closed.
+/// Opens a store in memory, or a cache, as options->eviction says. *store is set on NYALA_OK; the caller owns it and
+/// gives it to nyala_close. options are copied, callbacks and their userdata are kept until the store, its pins and its
+/// cursors are closed.
 ///
 /// Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes, eviction, count_reads or struct_size outside
-/// its range), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows), NYALA_ERR_NO_MEMORY (the
-/// operating system refuses the address space). Threads: any. Cost: some system calls; memory is committed as it
-/// is used.
+/// its range), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows),
+/// NYALA_ERR_NO_MEMORY (the operating system refuses the address space). Threads: any. Cost: some system calls; memory
+/// is committed as it is used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nyala_open(
     options: *const nyala_options,

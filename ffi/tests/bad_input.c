@@ -63,6 +63,7 @@ static void null_handles(void) {
     NULL_IS_REFUSED("store", nyala_maintain(NULL, 0, &number));
     NULL_IS_REFUSED("store", nyala_clear(NULL));
     NULL_IS_REFUSED("store", nyala_hottest(NULL, 1, ignore_key, &visits));
+    NULL_IS_REFUSED("store", nyala_largest(NULL, 1, ignore_key, &visits));
     NULL_IS_REFUSED("store", nyala_set_max_bytes(NULL, 64 * MIB));
     CHECK(len == 7 && number == 7 && result == 7 && visits == 0 && pair.status == 7);
     CHECK(pinned == NULL && cursor == NULL && stats.entries == 0);
@@ -88,6 +89,7 @@ static void null_outputs(void) {
     NULL_IS_REFUSED("pinned", nyala_pin(store, TEXT("k"), NULL));
     NULL_IS_REFUSED("visit", nyala_get_many(store, &slice, 1, NULL, NULL));
     NULL_IS_REFUSED("visit", nyala_hottest(store, 1, NULL, NULL));
+    NULL_IS_REFUSED("visit", nyala_largest(store, 1, NULL, NULL));
     NULL_IS_REFUSED("deleted", nyala_delete_many(store, &slice, 1, NULL));
     NULL_IS_REFUSED("cursor", nyala_scan_open(store, NULL, 0, NULL));
     NULL_IS_REFUSED("entries", nyala_len(store, NULL));

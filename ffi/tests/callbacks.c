@@ -221,6 +221,23 @@ static void note_first(void *userdata, const void *key, size_t key_len, uint64_t
     if (nyala_delete(hottest->store, key, key_len) != NYALA_OK) hottest->visits += 1000;
 }
 
+static void the_longest_values_are_named(void) {
+    static const char value[1000];
+    nyala_options options;
+    struct hottest longest;
+    uint32_t i;
+    nyala_options_init(&options, sizeof options);
+    memset(&longest, 0, sizeof longest);
+    options.max_bytes = 4 * MIB;
+    longest.store = open_with(&options);
+    for (i = 0; i < 1000; i++) nyala_set(longest.store, &i, sizeof i, value, i);
+    ANSWERS(NYALA_OK, nyala_largest(longest.store, 0, note_first, &longest));
+    CHECK(longest.visits == 0);
+    ANSWERS(NYALA_OK, nyala_largest(longest.store, 3, note_first, &longest));
+    CHECK(longest.visits == 3 && longest.number == 999 && longest.reads == 999);
+    nyala_close(longest.store);
+}
+
 static void reads_are_counted(void) {
     static const uint32_t counts[] = {NYALA_COUNT_READS_DEFAULT, NYALA_COUNT_READS_ON, NYALA_COUNT_READS_OFF};
     nyala_options options;
@@ -262,5 +279,6 @@ int main(void) {
     RUN(evictions_are_told);
     RUN(other_removals_are_told);
     RUN(reads_are_counted);
+    RUN(the_longest_values_are_named);
     return finish("callbacks");
 }

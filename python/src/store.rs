@@ -94,6 +94,20 @@ impl Store {
         Ok(Scan::new(slf.clone().unbind(), cursor.or_raise()?, gives))
     }
 
+    /// A list of at most `most` keys, each with a number.
+    fn rank<'py>(
+        &self,
+        py: Python<'py>,
+        most: &Bound<'py, PyAny>,
+        find: impl Fn(&nyala::Store, usize) -> nyala::Result<Vec<(Vec<u8>, u64)>> + Send,
+    ) -> PyResult<Vec<(Bound<'py, PyBytes>, u64)>> {
+        let most = args::most(most)?;
+        let inside = self.enter(py)?;
+        let found = py.detach(|| find(&inside, most)).or_raise()?;
+        drop(inside);
+        found.into_iter().map(|(key, number)| Ok((new_bytes(py, &key)?, number))).collect()
+    }
+
     fn store_many(&self, items: &Bound<'_, PyAny>) -> PyResult<usize> {
         let py = items.py();
         let (count, failed) = batch::set(self, items)?;
@@ -576,11 +590,25 @@ impl Store {
         py: Python<'py>,
         most: &Bound<'py, PyAny>,
     ) -> PyResult<Vec<(Bound<'py, PyBytes>, u64)>> {
-        let most = args::most(most)?;
-        let inside = self.enter(py)?;
-        let found = py.detach(|| inside.hottest(most)).or_raise()?;
-        drop(inside);
-        found.into_iter().map(|(key, reads)| Ok((new_bytes(py, &key)?, reads))).collect()
+        self.rank(py, most, nyala::Store::hottest)
+    }
+
+    /// The keys with the longest values, each with its length in bytes, longest first: at most `most` of them.
+    ///
+    /// Looks at every entry, some 50 ns each, with the interpreter released.
+    ///
+    /// >>> import nyala
+    /// >>> store = nyala.Store(max_bytes=1 << 20)
+    /// >>> store.update({"short": b"1", "long": b"12345"})
+    /// >>> store.largest(1)
+    /// [(b'long', 5)]
+    #[pyo3(signature = (most, /))]
+    fn largest<'py>(
+        &self,
+        py: Python<'py>,
+        most: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<(Bound<'py, PyBytes>, u64)>> {
+        self.rank(py, most, nyala::Store::largest)
     }
 
     /// Reclaims the memory of dead entries for at most `budget` seconds, and answers how many bytes more there are to

@@ -27,6 +27,7 @@ OPERATIONS = {
     "info": lambda store: store.info(b"k"),
     "items": lambda store: list(store.items()),
     "keys": lambda store: list(store.keys()),
+    "largest": lambda store: store.largest(1),
     "maintain": lambda store: store.maintain(),
     "max_bytes": lambda store: store.max_bytes,
     "persist": lambda store: store.persist(b"k"),

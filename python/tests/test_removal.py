@@ -235,6 +235,17 @@ def test_reads_are_counted():
                 store.hottest(1.5)
 
 
+def test_the_longest_values_are_named():
+    with nyala.Store(max_bytes=MIB) as store:
+        assert store.largest(5) == []
+        store.update({b"%d" % i: bytes(i) for i in range(1_000)})
+        store["huge"] = bytes(200_000)
+        assert store.largest(3) == [(b"huge", 200_000), (b"999", 999), (b"998", 998)]
+        assert store.largest(0) == []
+        with pytest.raises(nyala.InvalidArgumentError, match="most = -1 lies outside 0 to 18446744073709551615"):
+            store.largest(-1)
+
+
 KEYS = st.integers(0, 3_000).map(lambda number: b"%d" % number)
 
 

@@ -169,7 +169,7 @@ impl Space {
     }
 
     /// A run of pages for one record, and its lease number, or `None` if the budget has no room for it but the free
-    /// segments of the reserve. Runs have addresses of their own, more than the budget, so that there is a gap for each.
+    /// segments of the reserve, or its addresses no gap of that length: they are four times the budget at opening.
     pub(crate) fn lease_run(
         &self,
         pages: usize,
