@@ -222,7 +222,7 @@ static void note_first(void *userdata, const void *key, size_t key_len, uint64_t
 }
 
 static void the_longest_values_are_named(void) {
-    static const char value[1000];
+    static char value[1000];
     nyala_options options;
     struct hottest longest;
     uint32_t i;
