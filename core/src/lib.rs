@@ -71,7 +71,7 @@ mod types;
 mod update;
 
 pub use clock::Clock;
-pub use error::{Error, Result};
+pub use error::{Error, IoFailure, Result};
 #[doc(hidden)]
 pub use options::Tuning;
 pub use options::{Eviction, MAX_MAX_BYTES, MIN_MAX_BYTES, Options};
