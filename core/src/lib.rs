@@ -42,6 +42,8 @@ mod decimal;
 mod engine;
 mod error;
 mod evict;
+#[cfg(not(loom))]
+mod file;
 mod fork;
 #[cfg(all(test, not(loom)))]
 mod format;
