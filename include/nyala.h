@@ -160,7 +160,8 @@
 #define NYALA_ERR_FORKED -13
 
 /**
- * Error: an option, flag or struct field that this library does not know. The message names it.
+ * Error: an option, flag or struct field that this library does not know, or something that it cannot do on this
+ * system. The message names it.
  */
 #define NYALA_ERR_UNSUPPORTED -14
 

@@ -1,6 +1,8 @@
 //! The one error type. It carries lengths, limits and offsets, never keys or values.
 
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// What every fallible operation returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -60,6 +62,28 @@ pub enum Error {
         /// What the operating system answered.
         reason: String,
     },
+    /// Another store has the file open: a writer shares it with nobody, readers with each other.
+    Locked {
+        /// The file.
+        path: Box<Path>,
+        /// The process that holds it, where the operating system tells.
+        holder: Option<u32>,
+    },
+    /// The operating system failed to do something with the file.
+    Io(Box<IoFailure>),
+    /// The file was written by a version of this library with another format.
+    Version {
+        /// Major version of the file's format.
+        found: u64,
+        /// Major version that this library reads and writes.
+        supported: u64,
+    },
+    /// An earlier failure to write or sync left it unknown what is durable. Open the store again.
+    Poisoned,
+    /// The store was opened for reading only.
+    ReadOnly,
+    /// Something that this library knows but cannot do here. The text names it and what is missing.
+    Unsupported(String),
     /// A structure in memory or on disk is not what this library wrote.
     Corrupt {
         /// What was found to be wrong.
@@ -68,6 +92,26 @@ pub enum Error {
         offset: u64,
     },
 }
+
+/// What the operating system refused to do with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IoFailure {
+    /// What was to be done, as in "sync".
+    pub op: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// What kind of failure it was.
+    pub kind: io::ErrorKind,
+    /// The number that the operating system gave it, if any.
+    pub code: Option<i32>,
+    /// What the operating system says of it.
+    pub reason: String,
+}
+
+const _: () = assert!(
+    size_of::<Error>() <= 32,
+    "every operation answers it: a larger one costs each of them"
+);
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,6 +145,25 @@ impl fmt::Display for Error {
             Error::NoMemory { bytes, reason } => {
                 write!(f, "no memory: {bytes} bytes were refused: {reason}")
             }
+            Error::Locked { path, holder: Some(holder) } => {
+                write!(f, "file {} is locked: process {holder} has it open", path.display())
+            }
+            Error::Locked { path, holder: None } => {
+                write!(f, "file {} is locked: another process has it open", path.display())
+            }
+            Error::Io(failure) => {
+                let IoFailure { op, path, reason, .. } = &**failure;
+                write!(f, "cannot {op} {}: {reason}", path.display())
+            }
+            Error::Version { found, supported } => write!(
+                f,
+                "file has format version {found}: this library reads and writes version {supported}"
+            ),
+            Error::Poisoned => f.write_str(
+                "store is poisoned: an earlier write or sync of its file failed: open it again",
+            ),
+            Error::ReadOnly => f.write_str("store was opened for reading only"),
+            Error::Unsupported(what) => write!(f, "unsupported: {what}"),
             Error::Corrupt { what, offset } => write!(f, "corrupt at byte {offset}: {what}"),
         }
     }

@@ -43,6 +43,8 @@ mod decimal;
 mod engine;
 mod error;
 mod evict;
+#[cfg(not(loom))]
+mod file;
 mod fork;
 #[cfg(all(test, not(loom)))]
 mod format;
@@ -74,7 +76,7 @@ mod types;
 mod update;
 
 pub use clock::Clock;
-pub use error::{Error, Result};
+pub use error::{Error, IoFailure, Result};
 #[doc(hidden)]
 pub use options::Tuning;
 pub use options::{Eviction, MAX_MAX_BYTES, MIN_MAX_BYTES, Options};

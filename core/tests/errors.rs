@@ -3,10 +3,13 @@
 
 mod common;
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use nyala::{
-    Error, ExpireCondition, MAX_MAX_BYTES, MIN_MAX_BYTES, Options, SetOptions, Store, Version,
+    Error, ExpireCondition, IoFailure, MAX_MAX_BYTES, MIN_MAX_BYTES, Options, SetOptions, Store,
+    Version,
 };
 
 use common::{FakeClock, never_full_below, validate};
@@ -385,6 +388,22 @@ fn texts_of_the_others() {
     let no_memory = Error::NoMemory { bytes: 123, reason: "Cannot allocate memory".to_owned() };
     assert_says(&no_memory, &["123", "Cannot", "allocate"]);
     assert_says(&Error::Forked, &["fork", "open"]);
+    let path: Box<Path> = Path::new("/data/store").into();
+    let locked = Error::Locked { path: path.clone(), holder: Some(1234) };
+    assert_says(&locked, &["data", "store", "locked", "1234"]);
+    assert_says(&Error::Locked { path, holder: None }, &["data", "store", "locked", "another"]);
+    let failure = IoFailure {
+        op: "sync",
+        path: "/data/store".into(),
+        kind: ErrorKind::Other,
+        code: Some(5),
+        reason: "Input/output error (os error 5)".to_owned(),
+    };
+    assert_says(&Error::Io(Box::new(failure)), &["sync", "data", "store", "5"]);
+    assert_says(&Error::Version { found: 7, supported: 1 }, &["version", "7", "1"]);
+    assert_says(&Error::Poisoned, &["poisoned", "open"]);
+    assert_says(&Error::ReadOnly, &["reading"]);
+    assert_says(&Error::Unsupported("hole punching".to_owned()), &["unsupported", "hole"]);
 }
 
 /// Keys and values never appear in what is printed.

@@ -46,7 +46,8 @@ pub const NYALA_ERR_POISONED: i32 = -11;
 pub const NYALA_ERR_READ_ONLY: i32 = -12;
 /// Error: the store was opened before fork. The child process opens one of its own.
 pub const NYALA_ERR_FORKED: i32 = -13;
-/// Error: an option, flag or struct field that this library does not know. The message names it.
+/// Error: an option, flag or struct field that this library does not know, or something that it cannot do on this
+/// system. The message names it.
 pub const NYALA_ERR_UNSUPPORTED: i32 = -14;
 /// Error: as much memory is pinned as the store allows. Unpin something and try again.
 pub const NYALA_ERR_BUSY: i32 = -15;
@@ -100,7 +101,13 @@ pub(crate) fn of_error(error: &Error) -> nyala_status {
         Error::NotANumber { .. } => NYALA_ERR_NOT_A_NUMBER,
         Error::Overflow { .. } => NYALA_ERR_OVERFLOW,
         Error::Busy { .. } => NYALA_ERR_BUSY,
+        Error::Locked { .. } => NYALA_ERR_LOCKED,
+        Error::Io(_) => NYALA_ERR_IO,
+        Error::Version { .. } => NYALA_ERR_VERSION,
+        Error::Poisoned => NYALA_ERR_POISONED,
+        Error::ReadOnly => NYALA_ERR_READ_ONLY,
         Error::Forked => NYALA_ERR_FORKED,
+        Error::Unsupported(_) => NYALA_ERR_UNSUPPORTED,
         Error::NoMemory { .. } => NYALA_ERR_NO_MEMORY,
         Error::Corrupt { .. } => NYALA_ERR_CORRUPT,
         // `Error` is non-exhaustive, so the compiler asks for an answer to variants that do not exist: an error that
@@ -112,6 +119,29 @@ pub(crate) fn of_error(error: &Error) -> nyala_status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_files_have_the_numbers_of_their_names() {
+        use std::path::{Path, PathBuf};
+        let failure = nyala::IoFailure {
+            op: "sync",
+            path: PathBuf::from("store"),
+            kind: std::io::ErrorKind::Other,
+            code: Some(5),
+            reason: "Input/output error".to_owned(),
+        };
+        let locked = Error::Locked { path: Path::new("store").into(), holder: None };
+        for (error, number) in [
+            (locked, -7),
+            (Error::Io(Box::new(failure)), -8),
+            (Error::Version { found: 2, supported: 1 }, -10),
+            (Error::Poisoned, -11),
+            (Error::ReadOnly, -12),
+            (Error::Unsupported(String::new()), -14),
+        ] {
+            assert_eq!(of_error(&error), number, "{error}");
+        }
+    }
 
     #[test]
     fn every_status_has_its_own_number_and_its_name() {

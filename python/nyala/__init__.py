@@ -22,10 +22,16 @@ from ._errors import (
     ForkedError,
     FullError,
     InvalidArgumentError,
+    IoError,
+    LockedError,
     NoMemoryError,
     NotANumberError,
     OverflowError,  # noqa: A004 (also the built-in one)
+    PoisonedError,
+    ReadOnlyError,
     TooLargeError,
+    UnsupportedError,
+    VersionError,
 )
 from ._native import MAX_MAX_BYTES, MIN_MAX_BYTES, Pin, Scan, Store, __version__
 from ._types import EntryInfo, Stats
@@ -43,13 +49,19 @@ __all__ = [
     "ForkedError",
     "FullError",
     "InvalidArgumentError",
+    "IoError",
+    "LockedError",
     "NoMemoryError",
     "NotANumberError",
     "OverflowError",
     "Pin",
+    "PoisonedError",
+    "ReadOnlyError",
     "Scan",
     "Stats",
     "Store",
     "TooLargeError",
+    "UnsupportedError",
+    "VersionError",
     "__version__",
 ]

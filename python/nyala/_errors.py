@@ -38,6 +38,30 @@ class BusyError(Error):
     """As much is pinned as the store allows. Let go of a pin and try again."""
 
 
+class LockedError(Error):
+    """Another process has the file open."""
+
+
+class IoError(Error, OSError):
+    """The operating system failed to do something with the file."""
+
+
+class VersionError(Error):
+    """The file was written by a version of this library with another format."""
+
+
+class PoisonedError(Error):
+    """An earlier failure to write or sync left it unknown what is durable. Open the store again."""
+
+
+class ReadOnlyError(Error):
+    """The store was opened for reading only."""
+
+
+class UnsupportedError(Error):
+    """Something that this library knows but cannot do here."""
+
+
 class ForkedError(Error):
     """The store was opened by a parent process. Open another one after fork."""
 

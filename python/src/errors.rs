@@ -10,6 +10,12 @@ import_exception!(nyala._errors, FullError);
 import_exception!(nyala._errors, NotANumberError);
 import_exception!(nyala._errors, OverflowError);
 import_exception!(nyala._errors, BusyError);
+import_exception!(nyala._errors, LockedError);
+import_exception!(nyala._errors, IoError);
+import_exception!(nyala._errors, VersionError);
+import_exception!(nyala._errors, PoisonedError);
+import_exception!(nyala._errors, ReadOnlyError);
+import_exception!(nyala._errors, UnsupportedError);
 import_exception!(nyala._errors, ForkedError);
 import_exception!(nyala._errors, ClosedError);
 import_exception!(nyala._errors, NoMemoryError);
@@ -27,6 +33,16 @@ pub(crate) fn exception(error: &nyala::Error) -> PyErr {
         E::NotANumber { .. } => NotANumberError::new_err(text),
         E::Overflow { .. } => OverflowError::new_err(text),
         E::Busy { .. } => BusyError::new_err(text),
+        E::Locked { .. } => LockedError::new_err(text),
+        // With two arguments OSError tells them as `errno` and `strerror`.
+        E::Io(failure) => match failure.code {
+            Some(code) => IoError::new_err((code, text)),
+            None => IoError::new_err(text),
+        },
+        E::Version { .. } => VersionError::new_err(text),
+        E::Poisoned => PoisonedError::new_err(text),
+        E::ReadOnly => ReadOnlyError::new_err(text),
+        E::Unsupported(_) => UnsupportedError::new_err(text),
         E::Forked => ForkedError::new_err(text),
         E::NoMemory { .. } => NoMemoryError::new_err(text),
         E::Corrupt { .. } => CorruptError::new_err(text),

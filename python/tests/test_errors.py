@@ -21,6 +21,12 @@ from operations import HARMLESS, OPERATIONS
         (nyala.NotANumberError, ValueError),
         (nyala.OverflowError, builtins.OverflowError),
         (nyala.BusyError, Exception),
+        (nyala.LockedError, Exception),
+        (nyala.IoError, OSError),
+        (nyala.VersionError, Exception),
+        (nyala.PoisonedError, Exception),
+        (nyala.ReadOnlyError, Exception),
+        (nyala.UnsupportedError, Exception),
         (nyala.ForkedError, Exception),
         (nyala.ClosedError, Exception),
         (nyala.NoMemoryError, MemoryError),
@@ -32,6 +38,11 @@ def test_hierarchy(error, bases):
     assert error.__module__ == "nyala" and error.__doc__
     assert str(error("text")) == "text" and error("text").failed == {}
     assert type(pickle.loads(pickle.dumps(error("text")))) is error
+
+
+def test_failures_of_the_system_tell_their_number():
+    error = nyala.IoError(28, "cannot allocate space store: No space left on device")
+    assert error.errno == 28 and "No space left" in error.strerror and error.failed == {}
 
 
 def test_every_operation_is_tested():
