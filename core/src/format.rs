@@ -12,7 +12,7 @@ use crate::options::{Options, Tuning};
 use crate::region::{Region, WORD};
 use crate::update::{Change, NewValue};
 
-const DOCUMENT: &str = include_str!("../../FORMAT.md");
+pub(crate) const DOCUMENT: &str = include_str!("../../FORMAT.md");
 
 /// The fields of one table: first and last bit, or byte.
 pub(crate) struct Layout(HashMap<&'static str, (usize, usize)>);

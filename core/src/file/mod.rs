@@ -1,9 +1,17 @@
-//! The ground floor of a store in a file: every effect on it goes through `disk`.
+//! The ground floor of a store in a file: what the file is made of, and every effect on it.
+//!
+//! `disk` is the seam to the operating system, `header` says what the file is, `segment` what a piece of it holds,
+//! `check` that bytes are what was written. FORMAT.md describes every byte and argues every crash.
 
 #![cfg_attr(not(test), expect(dead_code, reason = "the engine opens files in the next commit"))]
 
+pub(crate) mod check;
 pub(crate) mod disk;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+mod format;
+pub(crate) mod header;
 #[cfg(unix)]
 pub(crate) mod real;
+pub(crate) mod segment;

@@ -1,0 +1,129 @@
+//! Compares the tables of FORMAT.md on the file with what the code writes.
+
+use crate::file::check::{Place, RecordCheck, sum_of};
+use crate::file::disk::{BootId, Disk, PAGE_BYTES};
+use crate::file::fake::FakeDisk;
+use crate::file::header::{self, HEADER_WORDS, HEADERS_BYTES, JOURNAL_BYTE, MAGIC, MainHeader};
+use crate::file::segment::{self, Lease, SEGMENT_TRAILER_WORDS, State};
+use crate::format::{DOCUMENT, Layout};
+use crate::log::segment::SEGMENT_HEADER_WORDS;
+use crate::region::WORD;
+use crate::sync::{AtomicU64, Ordering::Relaxed};
+
+const HEADER: MainHeader = MainHeader {
+    segment_bytes: 8192,
+    stripes: 16,
+    seed: 3,
+    seed_proof: 4,
+    boot: BootId(6 << 64 | 5),
+    clean: false,
+    unordered: true,
+    versions: 7,
+    leases: 18,
+    durable_lease: 12,
+    durable_len: HEADERS_BYTES,
+    latest_ms: 9,
+    checkpoint: 0,
+};
+
+#[test]
+fn areas_are_those_of_the_document() {
+    let (_, section) = DOCUMENT.split_once("\n## The file\n").expect("the chapter");
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).take(5).collect();
+    let headers = format!("| {PAGE_BYTES} | main header, copy 1 | {PAGE_BYTES} |");
+    assert_eq!(rows[2], headers);
+    assert_eq!(rows[3], format!("| {JOURNAL_BYTE} | journal | S |"));
+    assert!(rows[4].starts_with(&format!("| {JOURNAL_BYTE} + S, rounded up to a page |")));
+    assert_eq!(HEADER.first_segment(), JOURNAL_BYTE + HEADER.segment_bytes);
+}
+
+#[test]
+fn main_headers_are_those_of_the_document() {
+    let layout = Layout::read("Main header", HEADER_WORDS * WORD);
+    let disk = FakeDisk::new(4 * PAGE_BYTES);
+    header::create(&disk, &HEADER).unwrap();
+    for copy in 0..2 {
+        let disk: &dyn Disk = &disk;
+        let words = disk.words(copy * PAGE_BYTES, PAGE_BYTES as usize / WORD).unwrap();
+        let get = |field| words[layout.words(field).0].load(Relaxed);
+        for (field, value) in [
+            ("magic", MAGIC),
+            ("major", header::MAJOR),
+            ("minor", header::MINOR),
+            ("page_bytes", PAGE_BYTES),
+            ("segment_bytes", 8192),
+            ("stripes", 16),
+            ("seed", 3),
+            ("seed_proof", 4),
+            ("boot_id", 5),
+            ("epoch", copy + 1),
+            ("clean", 0),
+            ("unordered", 1),
+            ("versions", 7),
+            ("leases", 18),
+            ("durable_len", HEADERS_BYTES),
+            ("latest_ms", 9),
+            ("checkpoint", 0),
+            ("durable_lease", 12),
+        ] {
+            assert_eq!(get(field), value, "{field}");
+        }
+        let (boot, boot_words) = layout.words("boot_id");
+        assert_eq!((words[boot + 1].load(Relaxed), boot_words), (6, 2));
+        let (first, count) = layout.words("reserved");
+        let zero = |words: &[AtomicU64]| words.iter().all(|word| word.load(Relaxed) == 0);
+        assert!(zero(&words[first..first + count]) && zero(&words[HEADER_WORDS..]));
+        let sum =
+            words[..HEADER_WORDS - 1].iter().fold(0, |sum, word| sum_of(sum, [word.load(Relaxed)]));
+        assert_eq!(get("check"), u64::from(sum) | u64::from(!sum) << 32);
+    }
+    let magic: Vec<String> = MAGIC.to_le_bytes().map(|byte| format!("{byte:02X}")).to_vec();
+    assert!(DOCUMENT.contains(&format!("the bytes {} |", magic.join(" "))));
+}
+
+#[test]
+fn segment_headers_are_those_of_the_document() {
+    let layout = Layout::read("Segment header in a file", SEGMENT_HEADER_WORDS * WORD);
+    let in_memory = Layout::read("Segment header", SEGMENT_HEADER_WORDS * WORD);
+    for field in ["lease", "stripe", "leased_at"] {
+        assert_eq!(layout.words(field), in_memory.words(field), "{field}");
+    }
+    assert_eq!(SEGMENT_TRAILER_WORDS, SEGMENT_HEADER_WORDS);
+    let lease = Lease { number: 9, stripe: 2, leased_at_ms: 3, previous: 8, oldest: 5, durable: 6 };
+    let check = Layout::read("Segment check word", 64);
+    for (name, state, used) in [
+        ("in use", State::InUse, 0),
+        ("sealed", State::Sealed { used_words: 77 }, 77),
+        ("freed", State::Freed, 0),
+        ("discarded", State::Discarded, 0),
+    ] {
+        let words = segment::encode(&lease, state, 4096);
+        for (field, value) in [
+            ("lease", 9),
+            ("stripe", 2),
+            ("leased_at", 3),
+            ("previous", 8),
+            ("oldest", 5),
+            ("durable", 6),
+            ("reserved", 0),
+        ] {
+            assert_eq!(words[layout.words(field).0], value, "{field}");
+        }
+        let word = words[layout.words("check").0];
+        assert_eq!(check.get(word, "used"), used);
+        let sum = words[..7].iter().chain(&[4096, used]).fold(0, |sum, word| sum_of(sum, [*word]));
+        let constant = check.get(word, "sum") ^ u64::from(sum);
+        assert!(DOCUMENT.contains(&format!("{name} `{constant:08X}`")), "{name} {constant:08X}");
+    }
+}
+
+#[test]
+fn record_checks_are_those_of_the_document() {
+    let layout = Layout::read("Record check word", 64);
+    let place = Place { address: 5, lease: 6 };
+    let rest = [8, 9].map(AtomicU64::new);
+    let word = RecordCheck::of(place, 1, 7, &rest).word();
+    let header = sum_of(0, [1, 5, 6]);
+    assert_eq!(layout.get(word, "header"), u64::from(header));
+    assert_eq!(layout.get(word, "body"), u64::from(sum_of(header, [7, 8, 9])));
+}
