@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::hash::{MAX_DEPTH, MAX_STRIPES};
 use crate::index::PAGE_WORDS;
+use crate::file::segment::SEGMENT_TRAILER_WORDS;
 use crate::log::record::{MAX_KEY_LEN, MAX_VALUE_LEN, RECORD_PRELUDE_WORDS};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::options::Options;
@@ -17,6 +18,14 @@ const LARGE_SEGMENT_BYTES: u64 = 512 << 10;
 const MAX_SEGMENTS: u64 = 1 << 16;
 /// Least segment.
 const MIN_SEGMENT_BYTES: u64 = 8 << 10;
+/// Least and greatest segment of a file.
+const LEAST_FILE_SEGMENT_BYTES: u64 = 256 << 10;
+const LARGEST_FILE_SEGMENT_BYTES: u64 = 1 << 20;
+/// Most stripes of a file that is created: each that was ever written to has a segment open.
+const MAX_FILE_STRIPES: usize = 16;
+/// Parts of a file's segment that a key and a value take at most.
+const KEYS_PER_FILE_SEGMENT: usize = 4;
+const VALUES_PER_FILE_SEGMENT: usize = 2;
 /// A value takes at most this part of the budget.
 const VALUES_PER_BUDGET: u64 = 4;
 /// A record up to this part of a segment always lies in one, beside others: seven of an eighth fill seven eighths.
@@ -43,6 +52,8 @@ const HUGE_INDEX_FROM_BYTES: u64 = 96 << 20;
 /// Sizes that are fixed while a store is open.
 #[derive(Debug, Clone)]
 pub(crate) struct Geometry {
+    /// Whether the log is a file: then every record lies in a segment, and the index is not in the budget.
+    pub(crate) in_file: bool,
     /// The budget that the store was opened with; what it is now, `Space` says.
     pub(crate) opened_bytes: u64,
     /// Number of stripes, a power of two.
@@ -57,6 +68,10 @@ pub(crate) struct Geometry {
     pub(crate) segments: usize,
     /// Segments that the budget at opening could hold.
     pub(crate) opened_segments: usize,
+    /// Words of a segment that no record takes: those at its end, in a file.
+    pub(crate) trailer_words: usize,
+    /// Records of up to so many words always lie in a segment, beside others.
+    small_words: usize,
     /// Pages of runs that there are addresses for, behind the segments.
     pub(crate) run_pages: usize,
     /// Segments that fresh writes leave to reclaim: one for each stripe that may be reclaiming, and one more.
@@ -79,7 +94,9 @@ impl Geometry {
     pub(crate) fn new(options: &Options) -> Result<Geometry> {
         let max_bytes = options.max_bytes;
         let tuning = options.tuning;
+        let in_file = options.path.is_some();
         let segment_bytes = match tuning.segment_bytes as u64 {
+            0 if in_file => choose_file_segment_bytes(max_bytes),
             0 => choose_segment_bytes(max_bytes),
             bytes => bytes,
         };
@@ -90,6 +107,7 @@ impl Geometry {
         }
         let opened_segments = usize::try_from(max_bytes / segment_bytes).unwrap_or(usize::MAX);
         let stripes = match tuning.stripes {
+            0 if in_file => choose_stripes(max_bytes, opened_segments).min(MAX_FILE_STRIPES),
             0 => choose_stripes(max_bytes, opened_segments),
             stripes => stripes,
         };
@@ -98,22 +116,29 @@ impl Geometry {
                 "stripes = {stripes} is not a power of two of at most {MAX_STRIPES}"
             )));
         }
-        let huge_log = max_bytes >= HUGE_LOG_FROM_BYTES;
+        let huge_log = max_bytes >= HUGE_LOG_FROM_BYTES && !in_file;
         let huge_index = max_bytes >= HUGE_INDEX_FROM_BYTES;
         let segment_len = segment_bytes as usize;
-        let resize = RESIZE as usize;
+        let resize = if in_file { 1 } else { RESIZE as usize };
+        let (max_key_len, max_value_len) = match in_file {
+            true => (MAX_KEY_LEN.min(segment_len / KEYS_PER_FILE_SEGMENT), segment_len / VALUES_PER_FILE_SEGMENT),
+            false => (MAX_KEY_LEN, ((max_bytes / VALUES_PER_BUDGET) as usize).min(MAX_VALUE_LEN)),
+        };
         let segments = (opened_segments * resize).next_power_of_two();
         let pages = usize::try_from(max_bytes).unwrap_or(usize::MAX) / PAGE_BYTES * resize;
         let depth = (pages.div_ceil(stripes)).next_power_of_two().trailing_zeros() + 1;
         Ok(Geometry {
+            in_file,
+            trailer_words: if in_file { SEGMENT_TRAILER_WORDS } else { 0 },
+            small_words: if in_file { usize::MAX } else { segment_len / WORD / SMALL_PART },
             opened_bytes: max_bytes,
             stripes,
             segment_shift: (segment_len / WORD).trailing_zeros(),
-            max_key_len: MAX_KEY_LEN,
-            max_value_len: ((max_bytes / VALUES_PER_BUDGET) as usize).min(MAX_VALUE_LEN),
+            max_key_len,
+            max_value_len,
             segments,
             opened_segments,
-            run_pages: segments * segment_len / RUN_PAGE_BYTES,
+            run_pages: if in_file { 0 } else { segments * segment_len / RUN_PAGE_BYTES },
             reserve: stripes + 1,
             pages,
             depth_max: depth.min(MAX_DEPTH),
@@ -173,7 +198,7 @@ impl Geometry {
     /// because as many of its size as fit a segment take no more room there.
     #[inline]
     pub(crate) fn run_pages_of(&self, words: usize) -> Option<usize> {
-        if words <= self.segment_words() / SMALL_PART {
+        if words <= self.small_words {
             return None;
         }
         let pages = (SEGMENT_HEADER_WORDS + words).div_ceil(RUN_PAGE_WORDS);
@@ -187,6 +212,12 @@ impl Geometry {
     pub(crate) fn occupied(&self, words: usize) -> usize {
         self.run_pages_of(words).map_or(words, |pages| pages * RUN_PAGE_WORDS)
     }
+}
+
+/// A file is created with segments that take the longest key and a value of half a segment, however little it may hold.
+fn choose_file_segment_bytes(max_bytes: u64) -> u64 {
+    let few = (max_bytes / SEGMENTS).clamp(LEAST_FILE_SEGMENT_BYTES, LARGEST_FILE_SEGMENT_BYTES);
+    1 << few.ilog2()
 }
 
 fn choose_segment_bytes(max_bytes: u64) -> u64 {

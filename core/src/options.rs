@@ -1,7 +1,9 @@
 //! How a store is opened.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -13,6 +15,12 @@ pub const MIN_MAX_BYTES: u64 = 1 << 20;
 /// Greatest `max_bytes`, 4 TiB: log and index each reserve as much address space, of which a process has 128 TiB.
 pub const MAX_MAX_BYTES: u64 = 1 << 42;
 
+/// Least `max_bytes` of a store in a file: sixteen segments that take the longest key.
+pub const MIN_FILE_BYTES: u64 = 4 << 20;
+
+/// `max_bytes` of a store in a file that nobody set: 256 GiB.
+pub const DEFAULT_FILE_BYTES: u64 = 256 << 30;
+
 /// What a store is opened with.
 ///
 /// ```
@@ -23,6 +31,9 @@ pub const MAX_MAX_BYTES: u64 = 1 << 42;
 #[derive(Clone)]
 pub struct Options {
     pub(crate) max_bytes: u64,
+    /// Where the store lives; `None` in memory.
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) durability: Durability,
     pub(crate) eviction: Eviction,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) listening: Listening,
@@ -40,6 +51,23 @@ pub enum Eviction {
     /// A cache: what is read least makes room for what is new. Reads count how often an entry is used, in two bits of
     /// the index that are written until they are saturated; nothing else of a read changes.
     Adaptive,
+}
+
+/// What an acknowledged write of a store in a file survives. A store in memory has none of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Every acknowledged write survives the death of the process (kill -9, abort, out-of-memory kill) while the operating
+    /// system runs on. After a power cut the store opens, perhaps with old state or empty, never with a wrong value. No
+    /// system call per write.
+    #[default]
+    Process,
+    /// As `Process`, and a power cut loses at most this long plus one sync. Starts a thread, `nyala-sync`, for as long as
+    /// the store is open.
+    Interval(Duration),
+    /// Acknowledged means that a sync which started after the write was complete has finished; concurrent writers share
+    /// one.
+    Sync,
 }
 
 /// Geometry that tests change to reach rare states soon; everybody else leaves it alone.
@@ -63,12 +91,51 @@ impl Options {
     pub fn memory(max_bytes: u64) -> Options {
         Options {
             max_bytes,
+            path: None,
+            durability: Durability::default(),
             eviction: Eviction::None,
             clock: None,
             listening: Listening::default(),
             count_reads: None,
             tuning: Tuning::default(),
         }
+    }
+
+    /// A store in a file, which is created if it is not there, and whose entries are there again when it is opened again.
+    /// One process has it open at a time. The cap is [`DEFAULT_FILE_BYTES`] unless [`Options::max_bytes`] says otherwise; the file grows as it
+    /// is used. The index lives in memory.
+    ///
+    /// ```
+    /// use nyala::{Options, Store};
+    /// # let folder = std::env::temp_dir().join(format!("nyala-options-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let path = folder.join("sessions.nyala");
+    /// let store = Store::open(Options::file(&path))?;
+    /// store.set("user:1", "Ada")?;
+    /// drop(store);
+    /// let store = Store::open(Options::file(&path))?;
+    /// assert_eq!(store.get("user:1")?, Some(b"Ada".to_vec()));
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Options {
+        Options { path: Some(path.into()), ..Options::memory(DEFAULT_FILE_BYTES) }
+    }
+
+    /// Bytes that the store never passes: in memory those of keys, values, index, metadata and slack, in a file those of the file.
+    #[must_use]
+    pub fn max_bytes(mut self, max_bytes: u64) -> Options {
+        self.max_bytes = max_bytes;
+        self
+    }
+
+    /// What an acknowledged write to a file survives; without it, the death of the process.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Options {
+        self.durability = durability;
+        self
     }
 
     /// Whether entries are evicted when the budget is spent: the choice between a store and a cache.
@@ -144,11 +211,27 @@ impl Options {
 
     pub(crate) fn check(&self) -> Result<()> {
         let max_bytes = self.max_bytes;
-        if !(MIN_MAX_BYTES..=MAX_MAX_BYTES).contains(&max_bytes) {
+        let least = match self.path {
+            // Tests make small ones.
+            Some(_) if self.tuning.segment_bytes != 0 => 0,
+            Some(_) => MIN_FILE_BYTES,
+            None => MIN_MAX_BYTES,
+        };
+        if !(least..=MAX_MAX_BYTES).contains(&max_bytes) {
             return Err(Error::InvalidArgument(format!(
-                "max_bytes = {max_bytes} bytes lies outside {MIN_MAX_BYTES} to {MAX_MAX_BYTES} bytes"
+                "max_bytes = {max_bytes} bytes lies outside {least} to {MAX_MAX_BYTES} bytes"
             )));
         }
+        match self.durability {
+            Durability::Process => Ok(()),
+            other if self.path.is_none() => Err(Error::InvalidArgument(format!(
+                "durability = {other:?} asks for a file: a store in memory ends with its process"
+            ))),
+            Durability::Interval(interval) if interval.is_zero() => Err(Error::InvalidArgument(
+                "durability interval of 0 ms is none: the least is 1 ms; Durability::Sync waits for each write".into(),
+            )),
+            _ => Ok(()),
+        }?;
         Ok(())
     }
 }
@@ -157,6 +240,8 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("max_bytes", &self.max_bytes)
+            .field("path", &self.path)
+            .field("durability", &self.durability)
             .field("eviction", &self.eviction)
             .field("clock", &self.clock.as_ref().map(|_| "injected"))
             .field("on_removal", &self.listening)

@@ -53,6 +53,16 @@ impl Region {
         Ok(Region { base: storage.base(), mask: words - 1, run_max, storage })
     }
 
+    /// The words of a storage, a power of two of them and `run_max` more behind.
+    pub(crate) fn of_storage(
+        storage: Box<dyn Storage>,
+        words: usize,
+        run_max: usize,
+    ) -> Region {
+        assert!(words.is_power_of_two() && words >= LINE_WORDS, "{words} words");
+        Region { base: storage.base(), mask: words - 1, run_max, storage }
+    }
+
     #[inline]
     pub(crate) fn view(&self) -> View<'_> {
         View { base: self.base, mask: self.mask, run_max: self.run_max, region: PhantomData }

@@ -32,7 +32,7 @@ const CHECK_WORD: usize = HEADER_WORDS - 1;
 const SEGMENT_BYTES: std::ops::RangeInclusive<u64> = 512..=1 << 30;
 /// Versions and leases are reserved up to here at most: so many writes fit the version word, with room for the margin.
 const NUMBERS_MAX: u64 = 1 << 54;
-/// Least reservation that a lost copy of the header may have named beyond the other one.
+/// Most numbers that one writing of the header may reserve beyond the last: a lost copy is made up for by as many.
 pub(crate) const RESERVATION_MAX: u64 = 1 << 32;
 
 /// The main header, save its epoch.

@@ -3,13 +3,15 @@
 //! ```text
 //! word 0   header: lengths, kind, flags
 //! word 1   version; its low bit is set while the record is being overwritten in place
-//! word 2   expiry, milliseconds since the epoch, 0 = none     only if the header says so
+//! then     check, sums of the header and of all else           only in a file, which the header says
+//! then     expiry, milliseconds since the epoch, 0 = none     only if the header says so
 //! then     key bytes, value bytes, zero bytes to the word, slack words
 //! ```
 //! The extent, all words together, never changes once the record is written, so that a segment can be walked.
 
 use std::mem::MaybeUninit;
 
+use crate::file::check::{Place, RecordCheck};
 use crate::region::{View, WORD, copy_out, copy_words, equal, write_pair};
 use crate::sync::{
     AtomicU64,
@@ -32,18 +34,29 @@ const VALUE_LEN_SHIFT: u32 = KEY_LEN_BITS;
 const SLACK_SHIFT: u32 = VALUE_LEN_SHIFT + VALUE_LEN_BITS;
 const KIND_SHIFT: u32 = SLACK_SHIFT + SLACK_BITS;
 const EXPIRY_SHIFT: u32 = KIND_SHIFT + KIND_BITS;
+const CHECK_SHIFT: u32 = EXPIRY_SHIFT + 1;
+/// The bits of both words that a record may have or not.
+const OPTIONAL: u64 = 1 << EXPIRY_SHIFT | 1 << CHECK_SHIFT;
 
-/// The only kind so far: key and value. 0 stays free, so that zeroed memory is no record.
-const KIND_VALUE: u64 = 1;
+/// What a record says. 0 stays free, so that zeroed memory is no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A key and its value.
+    Value = 1,
+    /// In a file: the key was deleted.
+    Tombstone = 2,
+    /// In a file: all that the stripe held was cleared.
+    Clear = 3,
+}
 
 const HEADER_WORDS: usize = 2;
 /// Words before the key at most: with the expiry.
-pub(crate) const RECORD_PRELUDE_WORDS: usize = HEADER_WORDS + 1;
+pub(crate) const RECORD_PRELUDE_WORDS: usize = HEADER_WORDS + 2;
 const VERSION_WORD: usize = 1;
-const EXPIRY_WORD: usize = 2;
+const CHECK_WORD: usize = 2;
 
 const _: () =
-    assert!(EXPIRY_SHIFT < 64, "the header is one word, so that one load reads all lengths");
+    assert!(CHECK_SHIFT < 64, "the header is one word, so that one load reads all lengths");
 
 /// Word 0 of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,14 +70,25 @@ impl Header {
         Header(
             key_len as u64
                 | (value_len as u64) << VALUE_LEN_SHIFT
-                | KIND_VALUE << KIND_SHIFT
+                | (Kind::Value as u64) << KIND_SHIFT
                 | u64::from(expires) << EXPIRY_SHIFT,
         )
     }
 
+    /// The header of a record that is no value, in a file.
+    pub(crate) fn of_kind(kind: Kind, key_len: usize) -> Self {
+        let bare = Header::new(key_len, 0, false).with_check();
+        Header(bare.0 & !(((1 << KIND_BITS) - 1) << KIND_SHIFT) | (kind as u64) << KIND_SHIFT)
+    }
+
+    /// The same record with a check word.
+    pub(crate) fn with_check(self) -> Self {
+        Header(self.0 | 1 << CHECK_SHIFT)
+    }
+
     /// The same record with room for a value of `value_len` bytes.
     pub(crate) fn with_room_for(self, value_len: usize) -> Self {
-        self.with_extent(Header::new(self.key_len(), value_len, self.has_expiry_word()).words())
+        self.with_extent(self.of_len(value_len).words())
     }
 
     #[inline]
@@ -82,18 +106,40 @@ impl Header {
         self.0 >> EXPIRY_SHIFT & 1 == 1
     }
 
+    #[inline]
+    pub(crate) fn has_check_word(self) -> bool {
+        self.0 >> CHECK_SHIFT & 1 == 1
+    }
+
+    /// What the record says; `None` if it is none.
+    pub(crate) fn kind(self) -> Option<Kind> {
+        let kind = self.0 >> KIND_SHIFT & ((1 << KIND_BITS) - 1);
+        [Kind::Value, Kind::Tombstone, Kind::Clear].into_iter().find(|known| *known as u64 == kind)
+    }
+
     pub(crate) fn is_value(self) -> bool {
-        self.0 >> KIND_SHIFT & ((1 << KIND_BITS) - 1) == KIND_VALUE
+        self.kind() == Some(Kind::Value)
+    }
+
+    /// A value of another length with the same key and words in front, and no slack.
+    #[inline]
+    fn of_len(self, value_len: usize) -> Self {
+        debug_assert!(value_len <= MAX_VALUE_LEN);
+        let lens = (MAX_VALUE_LEN as u64) << VALUE_LEN_SHIFT | (MAX_SLACK as u64) << SLACK_SHIFT;
+        Header(self.0 & !lens | (value_len as u64) << VALUE_LEN_SHIFT)
     }
 
     /// Words before the key.
     #[inline]
     fn prelude(self) -> usize {
-        if self.has_expiry_word() {
+        if self.0 & OPTIONAL != 0 {
             // A branch, which the processor guesses, instead of a sum, for which it would wait: the address of what comes
             // behind is then known before the header is, and a record's cache lines arrive together.
             std::hint::cold_path();
-            return HEADER_WORDS + 1;
+            return match (self.has_expiry_word(), self.has_check_word()) {
+                (true, true) => HEADER_WORDS + 2,
+                _ => HEADER_WORDS + 1,
+            };
         }
         HEADER_WORDS
     }
@@ -131,7 +177,7 @@ impl Header {
             return Some(self);
         }
         let extent = self.extent();
-        let fresh = Header::new(self.key_len(), value_len, self.has_expiry_word());
+        let fresh = self.of_len(value_len);
         let slack = extent.checked_sub(fresh.words())?;
         let wasteful = slack > SMALL_SLACK && slack > extent / 2;
         (slack <= MAX_SLACK && !wasteful).then(|| fresh.with_extent(extent))
@@ -185,13 +231,53 @@ impl<'a> Record<'a> {
     /// When the record expires, in milliseconds since the epoch; 0 if it does not.
     #[inline]
     pub(crate) fn expiry(&self) -> u64 {
-        if self.header.has_expiry_word() { self.words[EXPIRY_WORD].load(Relaxed) } else { 0 }
+        if self.header.has_expiry_word() { self.expiry_word().load(Relaxed) } else { 0 }
     }
 
     /// Changes the expiry of a record that has the word for it. One store: a reader sees the old or the new.
     pub(crate) fn set_expiry(&self, expiry: u64) {
         debug_assert!(self.header.has_expiry_word());
-        self.words[EXPIRY_WORD].store(expiry, Relaxed);
+        self.expiry_word().store(expiry, Relaxed);
+    }
+
+    /// The last word before the key, if the header says that there is one for the expiry.
+    #[inline]
+    fn expiry_word(&self) -> &'a AtomicU64 {
+        &self.words[self.header.prelude() - 1]
+    }
+
+    /// Writes the check word of a record in a file, which has all its other words and begins in a segment of this lease.
+    pub(crate) fn seal(&self, lease: u64) {
+        debug_assert!(self.header.has_check_word());
+        let check = RecordCheck::of(self.place(lease), self.header.0, self.version(), self.rest());
+        self.words[CHECK_WORD].store(check.word(), Relaxed);
+    }
+
+    /// The record of a file that begins at `start`, in a segment of this lease that has `room` words from there on; `None`
+    /// if there is none, or not a whole one. No length is believed before it is checked.
+    pub(crate) fn whole(log: View<'a>, start: usize, room: usize, lease: u64) -> Option<Self> {
+        if room < CHECK_WORD + 1 {
+            return None;
+        }
+        let record = Record::at(log, start);
+        let header = record.header;
+        let check = RecordCheck::from_word(record.words[CHECK_WORD].load(Relaxed));
+        let believed = header.has_check_word()
+            && check.covers_header(record.place(lease), header.0)
+            && header.kind().is_some()
+            && header.extent() <= room;
+        let whole = believed
+            && check.covers(record.place(lease), header.0, record.version(), record.rest());
+        whole.then_some(record)
+    }
+
+    fn place(&self, lease: u64) -> Place {
+        Place { address: self.start as u64, lease }
+    }
+
+    /// The words behind the check word.
+    fn rest(&self) -> &'a [AtomicU64] {
+        &self.words[CHECK_WORD + 1..self.header.words()]
     }
 
     #[inline(always)]
@@ -246,7 +332,7 @@ impl<'a> Record<'a> {
     pub(crate) fn write(&self, version: u64, expiry: u64, key: &[u8], value: &[u8]) {
         self.version_word().store(version, Relaxed);
         if self.header.has_expiry_word() {
-            self.words[EXPIRY_WORD].store(expiry, Relaxed);
+            self.expiry_word().store(expiry, Relaxed);
         }
         write_pair(&self.words[self.header.prelude()..], key, value);
         self.words[0].store(self.header.0, Relaxed);
@@ -275,12 +361,13 @@ impl<'a> Record<'a> {
         self.version_word().store(version, Release);
     }
 
-    /// Copies this record to `start`, into the words it needs at least, and returns the copy.
+    /// Copies this record to `start`, into the words it needs at least, and returns the copy, which in a file is yet to be
+    /// sealed.
     pub(crate) fn copy_to(&self, log: View<'a>, start: usize, header: Header) -> Record<'a> {
         let copy = Record::with_header(log, start, header);
         copy.version_word().store(self.version(), Relaxed);
         if header.has_expiry_word() {
-            copy.words[EXPIRY_WORD].store(self.expiry(), Relaxed);
+            copy.expiry_word().store(self.expiry(), Relaxed);
         }
         let (from, to) = (self.header.prelude(), header.prelude());
         copy_words(&self.words[from..], &copy.words[to..], header.body_words());
@@ -290,7 +377,8 @@ impl<'a> Record<'a> {
 
     /// Header of a copy: no slack, and a word for the expiry if `expires`.
     pub(crate) fn compact_header(&self, expires: bool) -> Header {
-        Header::new(self.header.key_len(), self.header.value_len(), expires)
+        let bare = Header::new(self.header.key_len(), self.header.value_len(), expires);
+        if self.header.has_check_word() { bare.with_check() } else { bare }
     }
 }
 
