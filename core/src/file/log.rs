@@ -1,0 +1,316 @@
+//! The log of an open store in a file: where leases are written down, what is durable, and when a segment that was
+//! reclaimed may be leased again.
+//!
+//! ```text
+//! lease      the file is made long enough; the segment gets space and memory; its header says whose it is
+//! seal       the header says how long it is; from then on nothing is appended
+//! retire     every live record was copied. At level `process` it is freed at once, else
+//!            a sync begins and ends, it is freed, another sync begins and ends, then it may be leased again
+//! ```
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::file::disk::Disk;
+use crate::file::header::{self, MainHeader, Opened, RESERVATION_MAX};
+use crate::file::segment::{Found, Lease, Segment, State};
+use crate::file::syncer::{Syncer, Ticket};
+use crate::options::Durability;
+use crate::region::WORD;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Bytes behind the last segment that the file has too: a reader that was overtaken by a reuse may read as far as the longest
+/// key and a small value before it notices.
+pub(crate) const GUARD_BYTES: u64 = 128 << 10;
+/// Leases that are reserved at a time.
+const LEASES: u64 = 1 << 20;
+/// Writes that a stripe may be short of its reservation before more are reserved; a segment holds fewer.
+const VERSIONS_LOW: u64 = 1 << 30;
+
+#[derive(Debug)]
+pub(crate) struct FileLog {
+    disk: Arc<dyn Disk>,
+    durability: Durability,
+    /// The main header as it is in the file.
+    header: Mutex<Opened>,
+    /// Byte of segment 0, bytes of a segment, number of stripes: as the header says.
+    first_segment: u64,
+    segment_bytes: u64,
+    stripes: u64,
+    syncer: Syncer,
+    retired: Mutex<Retired>,
+    /// Length of the file.
+    len: Mutex<u64>,
+    /// The last failure to get space for a segment, to be told to whoever finds no room.
+    refused: Mutex<Option<Error>>,
+    /// Whether anything was appended since the last time that the interval ended.
+    dirty: AtomicU64,
+}
+
+/// Segments whose live records were copied elsewhere, in that order.
+#[derive(Debug, Default)]
+struct Retired {
+    /// Their copies are durable from this sync on.
+    copied: Vec<(Ticket, usize)>,
+    /// They are marked as freed, durably from this sync on.
+    freed: Vec<(Ticket, usize)>,
+}
+
+/// What a stripe knows of its leases.
+#[derive(Debug, Default)]
+pub(crate) struct LeaseHistory {
+    /// The last lease.
+    pub(crate) last: u64,
+    /// The last lease that is known to be sealed durably.
+    durable: u64,
+    /// The last one that was sealed, and the sync that makes it durable.
+    sealed: Option<(Ticket, u64)>,
+}
+
+impl FileLog {
+    /// The log of a file whose header was read or created.
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        opened: Opened,
+        durability: Durability,
+    ) -> Result<FileLog> {
+        let len = disk.len()?;
+        let header = opened.header;
+        Ok(FileLog {
+            durability,
+            first_segment: header.first_segment(),
+            segment_bytes: header.segment_bytes,
+            stripes: header.stripes,
+            header: Mutex::new(opened),
+            syncer: Syncer::default(),
+            retired: Mutex::default(),
+            len: Mutex::new(len),
+            refused: Mutex::default(),
+            dirty: AtomicU64::new(0),
+            disk,
+        })
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// The header as it was read, or was last written.
+    pub(crate) fn header(&self) -> MainHeader {
+        lock(&self.header).header
+    }
+
+    /// Whole segments that the file has.
+    pub(crate) fn segments(&self) -> usize {
+        self.header().segments_in(*lock(&self.len)) as usize
+    }
+
+    /// The segment, which lies within the file.
+    pub(crate) fn segment(&self, number: usize) -> Result<Segment<'_>> {
+        let byte = self.first_segment + number as u64 * self.segment_bytes;
+        let words = self.segment_bytes as usize / WORD;
+        let address = number * words;
+        Ok(Segment::new(self.disk.words(byte, words)?, address as u64, self.stripes))
+    }
+
+    /// Before the first change: the file is no longer clean, and numbers are reserved. Durable when it answers.
+    pub(crate) fn begin_writing(&self) -> Result<()> {
+        self.change_header(|header, disk| {
+            header.clean = false;
+            header.checkpoint = 0;
+            header.boot = disk.boot_id();
+            header.unordered |= self.durability == Durability::Process;
+            header.versions += RESERVATION_MAX;
+            header.leases += LEASES;
+            header.latest_ms = header.latest_ms.max(disk.now_ms());
+        })
+    }
+
+    /// After everything was sealed: makes all durable and says that the store was closed.
+    pub(crate) fn end_writing(&self, segments: usize) -> Result<()> {
+        self.sync()?;
+        let len = self.first_segment + segments as u64 * self.segment_bytes;
+        self.change_header(|header, disk| {
+            header.clean = true;
+            header.unordered = false;
+            header.durable_lease = header.leases;
+            header.durable_len = len;
+            header.latest_ms = header.latest_ms.max(disk.now_ms());
+        })?;
+        self.disk.truncate(len)
+    }
+
+    fn change_header(&self, change: impl FnOnce(&mut MainHeader, &dyn Disk)) -> Result<()> {
+        let mut opened = lock(&self.header);
+        let mut changed = *opened;
+        change(&mut changed.header, &*self.disk);
+        self.syncer.check()?;
+        header::write(&*self.disk, &mut changed)?;
+        *opened = changed;
+        Ok(())
+    }
+
+    /// Sees to it that a lease with this number, by a stripe that has written so often, is within what is reserved.
+    pub(crate) fn reserve_numbers(&self, lease: u64, writes: u64) -> Result<()> {
+        let reserved = self.header();
+        if lease < reserved.leases && writes + VERSIONS_LOW < reserved.versions {
+            return Ok(());
+        }
+        self.change_header(|header, _| {
+            header.leases = header.leases.max(lease) + LEASES;
+            header.versions = header.versions.max(writes + RESERVATION_MAX);
+        })
+    }
+
+    /// Gets space and memory for a segment: from now on stores to it cannot fail.
+    pub(crate) fn prepare(&self, segment: usize) -> Result<()> {
+        let first = self.first_segment + segment as u64 * self.segment_bytes;
+        let end = first + self.segment_bytes;
+        let prepare = || {
+            let mut len = lock(&self.len);
+            if *len < end + GUARD_BYTES {
+                let longer = (end + GUARD_BYTES).min(self.disk.reserved());
+                self.disk.truncate(longer)?;
+                *len = longer;
+            }
+            drop(len);
+            self.disk.allocate(first, self.segment_bytes)?;
+            self.disk.populate(first, self.segment_bytes)
+        };
+        prepare().inspect_err(|error| *lock(&self.refused) = Some(error.clone()))
+    }
+
+    /// Why a segment could not be had since this was last asked.
+    pub(crate) fn take_refusal(&self) -> Option<Error> {
+        lock(&self.refused).take()
+    }
+
+    /// Writes down a lease. The segment was prepared, and readers were told that it changes.
+    pub(crate) fn begin_lease(
+        &self,
+        segment: usize,
+        lease: Lease,
+        history: &mut LeaseHistory,
+    ) -> Result<()> {
+        if let Some((ticket, sealed)) = history.sealed
+            && ticket <= self.syncer.finished()
+        {
+            history.durable = sealed;
+        }
+        let previous = history.last;
+        history.last = lease.number;
+        self.segment(segment)?.begin(&Lease { previous, durable: history.durable, ..lease });
+        Ok(())
+    }
+
+    /// Writes down how long a segment is that nothing will be appended to.
+    pub(crate) fn seal(
+        &self,
+        segment: usize,
+        used_words: usize,
+        history: &mut LeaseHistory,
+    ) -> Result<()> {
+        let used_words = u32::try_from(used_words).unwrap_or(u32::MAX);
+        self.set_state(segment, State::Sealed { used_words })?;
+        // The oldest one that is not known to be durable stays: a later seal would push it on for ever.
+        let finished = self.syncer.finished();
+        match history.sealed {
+            Some((ticket, sealed)) if ticket <= finished => history.durable = sealed,
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        history.sealed = Some((self.syncer.next(), history.last));
+        Ok(())
+    }
+
+    pub(crate) fn set_state(&self, segment: usize, state: State) -> Result<()> {
+        let segment = self.segment(segment)?;
+        if let Found::Leased { lease, .. } = segment.read() {
+            segment.set_state(&lease, state);
+        }
+        Ok(())
+    }
+
+    /// Takes a segment whose live records were all copied. Answers whether it may be leased again at once.
+    pub(crate) fn retire(&self, segment: usize) -> Result<bool> {
+        if self.durability == Durability::Process {
+            self.set_state(segment, State::Freed)?;
+            return Ok(true);
+        }
+        lock(&self.retired).copied.push((self.syncer.next(), segment));
+        Ok(false)
+    }
+
+    /// Retired segments that may be leased again by now. With `hurry`, waits for the syncs that they need.
+    pub(crate) fn reusable(&self, hurry: bool) -> Result<Vec<usize>> {
+        let mut reusable = Vec::new();
+        let waits = |retired: &Retired| !retired.copied.is_empty() || !retired.freed.is_empty();
+        for turn in 0..3 {
+            let mut retired = lock(&self.retired);
+            let finished = self.syncer.finished();
+            let marked = self.syncer.next();
+            let done = |list: &mut Vec<(Ticket, usize)>| {
+                let count = list.partition_point(|(ticket, _)| *ticket <= finished);
+                list.drain(..count).map(|(_, segment)| segment).collect::<Vec<_>>()
+            };
+            reusable.extend(done(&mut retired.freed));
+            for segment in done(&mut retired.copied) {
+                self.set_state(segment, State::Freed)?;
+                retired.freed.push((marked, segment));
+            }
+            let waiting = waits(&retired);
+            drop(retired);
+            if !hurry || turn == 2 || !waiting {
+                break;
+            }
+            self.sync()?;
+        }
+        Ok(reusable)
+    }
+
+    /// Whether segments wait for syncs.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let retired = lock(&self.retired);
+        !retired.copied.is_empty() || !retired.freed.is_empty()
+    }
+
+    /// Asked before every change.
+    #[inline]
+    pub(crate) fn admit(&self) -> Result<()> {
+        self.syncer.check()
+    }
+
+    /// What was appended may be acknowledged when this answers.
+    #[inline]
+    pub(crate) fn acknowledge(&self) -> Result<()> {
+        match self.durability {
+            Durability::Process => Ok(()),
+            Durability::Interval(_) => {
+                if self.dirty.load(Ordering::Relaxed) == 0 {
+                    self.dirty.store(1, Ordering::Relaxed);
+                }
+                Ok(())
+            }
+            Durability::Sync => self.sync(),
+        }
+    }
+
+    /// Makes durable what was appended before.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.syncer.sync(&*self.disk)
+    }
+
+    /// What the thread of level `interval` does at the end of each.
+    pub(crate) fn end_interval(&self) -> Result<()> {
+        // Before the sync: what is appended from now on may come too late for it.
+        if self.dirty.swap(0, Ordering::Relaxed) == 0 && !self.is_waiting() {
+            return Ok(());
+        }
+        self.sync()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics half-way under these.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,135 @@
+//! Syncs that many writers share: whoever needs one waits for the next that starts, and one of them starts it.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::file::disk::Disk;
+
+/// Number of a sync, counted from 1 as they start.
+pub(crate) type Ticket = u64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Syncer {
+    state: Mutex<State>,
+    /// A sync has finished or failed.
+    finished: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    started: Ticket,
+    finished: Ticket,
+    running: bool,
+    /// Why a sync failed: nobody knows what is durable since.
+    failure: Option<Error>,
+}
+
+impl Syncer {
+    /// The first sync that starts after this call: what was stored before it is durable once that has finished.
+    pub(crate) fn next(&self) -> Ticket {
+        self.lock().started + 1
+    }
+
+    /// The last sync that finished.
+    pub(crate) fn finished(&self) -> Ticket {
+        self.lock().finished
+    }
+
+    /// Answers an error if a sync has failed.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.lock().failure {
+            Some(_) => Err(Error::Poisoned),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until what was stored before the call is durable.
+    pub(crate) fn sync(&self, disk: &dyn Disk) -> Result<()> {
+        let mut state = self.lock();
+        let wanted = state.started + 1;
+        loop {
+            if state.failure.is_some() {
+                return Err(Error::Poisoned);
+            }
+            if state.finished >= wanted {
+                return Ok(());
+            }
+            if state.running {
+                state = self.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            // One of those who wait starts it for all who came before.
+            state.started += 1;
+            state.running = true;
+            drop(state);
+            let done = disk.sync_data();
+            state = self.lock();
+            state.running = false;
+            match done {
+                Ok(()) => state.finished = state.started,
+                Err(error) => {
+                    // Whoever started it is told why; it is never tried again, because the system may have dropped what it
+                    // could not write and would call the next one a success.
+                    state.failure = Some(error.clone());
+                    self.finished.notify_all();
+                    return Err(error);
+                }
+            }
+            self.finished.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics under it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::file::disk::PAGE_BYTES;
+    use crate::file::fake::{Effect, Failure, FakeDisk};
+
+    #[test]
+    fn a_sync_that_had_started_is_not_enough() {
+        let (syncer, disk) = (Syncer::default(), FakeDisk::new(PAGE_BYTES));
+        assert_eq!((syncer.next(), syncer.finished()), (1, 0));
+        syncer.sync(&disk).unwrap();
+        assert_eq!((syncer.next(), syncer.finished()), (2, 1));
+    }
+
+    #[test]
+    fn writers_share_syncs() {
+        const THREADS: u64 = 8;
+        const EACH: u64 = 200;
+        let (syncer, disk) = (Syncer::default(), FakeDisk::new(PAGE_BYTES));
+        let acknowledged = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for _ in 0..EACH {
+                        let before = syncer.next();
+                        syncer.sync(&disk).unwrap();
+                        assert!(syncer.finished() >= before);
+                        acknowledged.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(acknowledged.into_inner(), THREADS * EACH);
+        assert!(disk.calls().1 <= THREADS * EACH);
+    }
+
+    #[test]
+    fn a_failed_sync_is_never_tried_again() {
+        let (syncer, disk) = (Syncer::default(), FakeDisk::new(PAGE_BYTES));
+        disk.fail_nth(Effect::Sync, 1, Failure::Once);
+        assert!(matches!(syncer.sync(&disk), Err(Error::Io(_))));
+        assert_eq!(syncer.sync(&disk), Err(Error::Poisoned));
+        assert_eq!(syncer.check(), Err(Error::Poisoned));
+        assert_eq!(disk.calls().1, 1);
+    }
+}
