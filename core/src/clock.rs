@@ -44,6 +44,14 @@ impl ClockSource {
         }
     }
 
+    /// Makes the system's time begin no earlier: where a file has seen later times, a clock that was set back revives
+    /// nothing.
+    pub(crate) fn not_before(&mut self, now_ms: u64) {
+        if let ClockSource::System(clock) = self {
+            clock.opened_at_ms = clock.opened_at_ms.max(now_ms);
+        }
+    }
+
     /// The time of one operation: read when the first record with an expiry is met, so that operations on records
     /// without one do not pay for it.
     pub(crate) fn moment(&self) -> Moment<'_> {

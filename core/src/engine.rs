@@ -1,8 +1,17 @@
 //! Everything that the handles of one store share.
 
+use std::sync::Arc;
+
 use crate::clock::{ClockSource, Moment};
 use crate::counters::{Counter, Counters};
 use crate::error::{Error, Result};
+use crate::file::interval::Interval;
+use crate::file::log::FileLog;
+#[cfg(not(loom))]
+use crate::file::{
+    open::map_bytes,
+    real::{Mode, RealDisk},
+};
 use crate::fork::Birthplace;
 use crate::geometry::Geometry;
 use crate::hash::{Hash, KeyHasher};
@@ -25,6 +34,10 @@ pub(crate) struct Engine {
     pub(crate) evicts: bool,
     pub(crate) hasher: KeyHasher,
     pub(crate) log: Region,
+    /// The file that the log is, if it is one.
+    pub(crate) file: Option<Arc<FileLog>>,
+    /// What syncs the file now and then, if its durability asks for that.
+    pub(crate) interval: Option<Interval>,
     pub(crate) index: Index,
     pub(crate) segments: Segments,
     pub(crate) space: Space,
@@ -40,7 +53,13 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn open(options: &Options) -> Result<Engine> {
         options.check()?;
-        Engine::build(Geometry::new(options)?, options)
+        match &options.path {
+            None => Engine::build(Geometry::new(options)?, options),
+            Some(path) => {
+                let disk = RealDisk::open(path, map_bytes(options), Mode::ReadWrite)?;
+                Engine::open_on(Arc::new(disk), options)
+            }
+        }
     }
 
     /// Opens a store of any geometry; the models use ones that no budget leads to.
@@ -50,6 +69,11 @@ impl Engine {
             geometry.record_words_max(),
             geometry.segments_in_pieces << geometry.segment_shift,
         )?;
+        Engine::assemble(geometry, options, log)
+    }
+
+    /// A store without entries whose records will lie in these words.
+    pub(crate) fn assemble(geometry: Geometry, options: &Options, log: Region) -> Result<Engine> {
         let index = Index::new(&geometry)?;
         let stripe_bytes = size_of::<Padded<Stripe>>() + Directory::committed(0);
         let evicts = options.eviction != Eviction::None;
@@ -79,6 +103,8 @@ impl Engine {
             tally: counts_reads.then(Tally::new),
             evicts,
             geometry,
+            file: None,
+            interval: None,
             log,
             index,
             space,

@@ -35,7 +35,9 @@ impl<'a> Writer<'a> {
     /// The pool for an entry that is not there yet and takes `words` words.
     #[inline]
     pub(crate) fn pool_for(&self, hash: Hash, words: usize) -> Pool {
-        match self.engine.evicts && self.belongs_to_main(hash, words) {
+        // In a file there is one.
+        let chooses = self.engine.evicts && !self.engine.geometry.in_file;
+        match chooses && self.belongs_to_main(hash, words) {
             true => Pool::Main,
             false => Pool::Admission,
         }

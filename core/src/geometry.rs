@@ -1,9 +1,9 @@
 //! Sizes of one store, derived from its budget and the machine.
 
 use crate::error::{Error, Result};
+use crate::file::segment::SEGMENT_TRAILER_WORDS;
 use crate::hash::{MAX_DEPTH, MAX_STRIPES};
 use crate::index::PAGE_WORDS;
-use crate::file::segment::SEGMENT_TRAILER_WORDS;
 use crate::log::record::{MAX_KEY_LEN, MAX_VALUE_LEN, RECORD_PRELUDE_WORDS};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::options::Options;
@@ -121,7 +121,10 @@ impl Geometry {
         let segment_len = segment_bytes as usize;
         let resize = if in_file { 1 } else { RESIZE as usize };
         let (max_key_len, max_value_len) = match in_file {
-            true => (MAX_KEY_LEN.min(segment_len / KEYS_PER_FILE_SEGMENT), segment_len / VALUES_PER_FILE_SEGMENT),
+            true => (
+                MAX_KEY_LEN.min(segment_len / KEYS_PER_FILE_SEGMENT),
+                segment_len / VALUES_PER_FILE_SEGMENT,
+            ),
             false => (MAX_KEY_LEN, ((max_bytes / VALUES_PER_BUDGET) as usize).min(MAX_VALUE_LEN)),
         };
         let segments = (opened_segments * resize).next_power_of_two();

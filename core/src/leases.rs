@@ -28,9 +28,7 @@ impl<'a> Writer<'a> {
             return self.lease_run(pages, pool, moment);
         }
         if self.state.open[pool as usize].is_none_or(|open| open.next + words > open.end) {
-            if let Some(full) = self.state.open[pool as usize].take() {
-                self.state.sealed[pool as usize].push_back(full.segment);
-            }
+            self.seal_open(pool);
             self.state.open[pool as usize] = Some(self.lease(pool, purpose, moment)?);
         }
         let open = self.state.open[pool as usize].as_mut()?;
@@ -73,17 +71,33 @@ impl<'a> Writer<'a> {
             if engine.over_limit(0) {
                 return None;
             }
-            engine.press_if_expiring();
+            engine.press();
         }
-        let (segment, lease) = engine.space.lease(purpose, &engine.segments, engine.regions())?;
+        let leased = || engine.space.lease(purpose, &engine.segments, engine.regions());
+        let (segment, lease) = match leased() {
+            Some(leased) => leased,
+            // Syncs may have finished since.
+            None if engine.reuse_retired(false).is_ok_and(|reused| reused) => leased()?,
+            None => return None,
+        };
+        if let Some(file) = &engine.file
+            && file.prepare(segment).is_err()
+        {
+            engine.space.unlease(segment);
+            return None;
+        }
         // Pairs with the acquire fence at the end of a reader's look: a reader that sees any word written from here on
         // sees the generation that ended before.
         fence(Ordering::Release);
-        let next = self.begin_lease(segment, lease, moment);
+        let next = match &engine.file {
+            Some(file) => self.begin_file_lease(file, segment, lease, moment)?,
+            None => self.begin_lease(segment, lease, moment),
+        };
         engine.segments.account(segment).open(pool);
         self.state.leased[pool as usize] += engine.geometry.segment_words();
         self.stripe.counters.used_words.add(SEGMENT_HEADER_WORDS);
-        Some(Open { segment, next, end: engine.geometry.first_word(segment + 1) })
+        let end = engine.geometry.first_word(segment + 1) - engine.geometry.trailer_words;
+        Some(Open { segment, next, end })
     }
 
     /// Writes the header of a segment or run; answers where its first record begins.
@@ -127,7 +141,14 @@ impl<'a> Writer<'a> {
         self.state.leased[account.pool() as usize] -= engine.geometry.segment_words();
         account.close();
         let reusable = engine.segments.retire(segment);
-        engine.space.give_back(segment, reusable, &engine.log);
+        let at_once = match &engine.file {
+            // It was leased and is mapped: marking it cannot fail.
+            Some(file) => file.retire(segment).unwrap_or(false),
+            None => true,
+        };
+        if at_once {
+            engine.space.give_back(segment, reusable, &engine.log);
+        }
     }
 
     /// Gives a run back whose record no slot names any more.

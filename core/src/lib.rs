@@ -43,7 +43,6 @@ mod decimal;
 mod engine;
 mod error;
 mod evict;
-#[cfg(not(loom))]
 mod file;
 mod fork;
 #[cfg(all(test, not(loom)))]
@@ -79,7 +78,9 @@ pub use clock::Clock;
 pub use error::{Error, IoFailure, Result};
 #[doc(hidden)]
 pub use options::Tuning;
-pub use options::{Eviction, MAX_MAX_BYTES, MIN_MAX_BYTES, Options};
+pub use options::{
+    DEFAULT_FILE_BYTES, Durability, Eviction, MAX_MAX_BYTES, MIN_FILE_BYTES, MIN_MAX_BYTES, Options,
+};
 pub use pin::Pinned;
 pub use reader::Value;
 pub use removal::{Cause, Removal};

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::evict::WORTH_COMPACTING;
 use crate::hash::Hash;
 use crate::index::SPARSE_BYTES_PER_ENTRY;
-use crate::log::record::Record;
+use crate::log::record::{Kind, Record};
 use crate::log::segment::{Expired, SEGMENT_HEADER_WORDS};
 use crate::reader::expired;
 use crate::stripe::{Keep, Located, NeedRoom, Pool, Victim, Writer};
@@ -30,6 +30,8 @@ use crate::sync::{AtomicU64, Ordering};
 const STEP_RECORDS: usize = 32;
 /// A write walks at most this many times the words that it appended.
 const FACTOR_MAX: usize = 48;
+/// A file whose dead records are more than this part of the live ones is compacted as it is written.
+const FILE_SLACK: usize = 2;
 /// `maintain` leaves segments alone of which less than this part is dead.
 const WORTH_MAINTAINING: usize = 4;
 /// A writer in need takes any segment that gives back this part of itself.
@@ -211,8 +213,25 @@ impl Engine {
         (live + words) * 8 > self.space.live_limit()
     }
 
-    /// Asked when a segment is leased for fresh records: whether expired ones should be looked for from now on.
-    pub(crate) fn press_if_expiring(&self) {
+    /// Gives retired segments back whose syncs are done; whether there were any. With `hurry`, waits for these syncs.
+    pub(crate) fn reuse_retired(&self, hurry: bool) -> Result<bool> {
+        let Some(file) = &self.file else { return Ok(false) };
+        let segments = file.reusable(hurry)?;
+        for segment in &segments {
+            self.space.give_back(*segment, self.segments.unpinned(*segment), &self.log);
+        }
+        Ok(!segments.is_empty())
+    }
+
+    /// Asked when a segment is leased for fresh records: whether writers should pay from now on although segments are
+    /// free, because expired records should be looked for, or because a file is to stay near what lives in it.
+    pub(crate) fn press(&self) {
+        if self.geometry.in_file {
+            let (live, used) = self.live_and_used();
+            let open = 2 * self.stripes.len() * self.geometry.segment_words();
+            self.pacer.press(used > live + live / FILE_SLACK + open);
+            return;
+        }
         const NEAR: usize = 16;
         let expiring = self.stripes.iter().any(|stripe| stripe.counters.expiring_words.get() > 0);
         let near = self.space.segments() / NEAR * self.geometry.segment_words();
@@ -226,9 +245,16 @@ impl Engine {
         moment: &Moment<'_>,
         attempt: usize,
     ) -> Result<()> {
+        if let Some(file) = &self.file {
+            file.admit()?;
+            if let Some(refused) = file.take_refusal() {
+                return Err(refused);
+            }
+        }
         let words = self.geometry.occupied(words);
         self.space.trim(&self.segments, &self.log);
-        if !self.evicts && self.over_limit(words) {
+        // What removes is never refused.
+        if !self.evicts && words > 0 && self.over_limit(words) {
             self.drop_expired(moment, || !self.over_limit(words))?;
             if !self.shrink_index(moment, || !self.over_limit(words))? {
                 return Err(self.full());
@@ -236,6 +262,9 @@ impl Engine {
         }
         // The first time, a segment that somebody else has freed meanwhile may do.
         if attempt == 0 && self.space.available() > self.geometry.reserve {
+            return Ok(());
+        }
+        if self.reuse_retired(true)? {
             return Ok(());
         }
         self.choose_stripe(moment, 0)?;
@@ -385,7 +414,13 @@ impl<'a> Writer<'a> {
         let mut key = Vec::new();
         while count < STEP_RECORDS && next < end {
             let record = Record::at(engine.log.view(), next);
-            if !record.header.is_value() {
+            let kind = record.header.kind();
+            if kind.is_some() && kind != Some(Kind::Value) {
+                // A mark: nothing older is left that it could hide.
+                next += record.header.extent();
+                continue;
+            }
+            if kind.is_none() {
                 return Err(Error::Corrupt {
                     what: "segment holds no record",
                     offset: 8 * next as u64,
@@ -475,6 +510,7 @@ impl<'a> Writer<'a> {
     /// Takes a sealed segment for a victim out of its list.
     fn choose_victim(&mut self, moment: &Moment<'_>, aim: Aim) -> Option<Victim> {
         match aim {
+            _ if self.engine.geometry.in_file => self.choose_oldest(aim),
             Aim::Compact(part) => {
                 let pools: &[Pool] = if self.engine.evicts { &[Pool::Main] } else { &Pool::ALL };
                 self.choose_to_compact(pools, moment, part)
@@ -484,6 +520,25 @@ impl<'a> Writer<'a> {
                 .choose_to_compact(&[Pool::Main], moment, WORTH_COMPACTING)
                 .or_else(|| self.choose_to_evict(keep)),
         }
+    }
+
+    /// The oldest segment, the only one that may be reclaimed in a file, if the stripe has enough that is dead.
+    fn choose_oldest(&mut self, aim: Aim) -> Option<Victim> {
+        self.state.sealed[Pool::Admission as usize].front()?;
+        let keep = match aim {
+            Aim::Compact(part) => {
+                let counters = &self.stripe.counters;
+                let dead = counters.used_words.get().saturating_sub(counters.live_words.get());
+                if (dead + counters.expiring_words.get()) * part
+                    < self.engine.geometry.segment_words()
+                {
+                    return None;
+                }
+                Keep::Live
+            }
+            Aim::Evict(keep) => keep,
+        };
+        Some(self.take_victim(Pool::Admission, 0, keep))
     }
 
     /// The segment of these pools that gives most back, if that is at least one `part`-th of it.
@@ -517,6 +572,8 @@ impl<'a> Writer<'a> {
                 .iter()
                 .position(|segment| self.expired_in(*segment, moment, Expired::Some) > 0);
             if let Some(index) = index {
+                // In a file those before it must go first.
+                let index = if self.engine.geometry.in_file { 0 } else { index };
                 return Some(self.take_victim(pool, index, Keep::Live));
             }
         }

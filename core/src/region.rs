@@ -54,11 +54,7 @@ impl Region {
     }
 
     /// The words of a storage, a power of two of them and `run_max` more behind.
-    pub(crate) fn of_storage(
-        storage: Box<dyn Storage>,
-        words: usize,
-        run_max: usize,
-    ) -> Region {
+    pub(crate) fn of_storage(storage: Box<dyn Storage>, words: usize, run_max: usize) -> Region {
         assert!(words.is_power_of_two() && words >= LINE_WORDS, "{words} words");
         Region { base: storage.base(), mask: words - 1, run_max, storage }
     }

@@ -466,10 +466,20 @@ impl Store {
         self.engine.birthplace.check()?;
         let moment = self.engine.moment();
         for number in 0..self.engine.stripes.len() {
-            self.engine.lock_stripe(number, &moment)?.clear();
+            self.engine.clear_stripe(number, &moment)?;
         }
         while self.engine.space.trim(&self.engine.segments, &self.engine.log) {}
         Ok(())
+    }
+
+    /// Answers when every write that was acknowledged before the call would survive a power cut; at once in a store in memory,
+    /// which has nothing to make durable.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the sync fails, and [`Error::Poisoned`] from then on until the store is opened again.
+    pub fn sync(&self) -> Result<()> {
+        self.engine.birthplace.check()?;
+        self.engine.file.as_ref().map_or(Ok(()), |file| file.sync())
     }
 
     /// Checks every structural invariant of a store that nobody writes to. For tests.

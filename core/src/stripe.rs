@@ -7,6 +7,7 @@ use crate::clock::Moment;
 use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::file::log::LeaseHistory;
 use crate::ghost::Ghosts;
 use crate::hash::{Hash, MAX_STRIPES};
 use crate::hottest::Hottest;
@@ -39,13 +40,15 @@ pub(crate) struct Stripe {
 pub(crate) struct StripeState {
     pub(crate) number: usize,
     /// Counts the writes of this stripe; the next version is made of it.
-    writes: u64,
+    pub(crate) writes: u64,
     /// Segments that records are appended to, by pool.
     pub(crate) open: [Option<Open>; 2],
     /// Full segments and runs, by pool, in the order in which they were filled.
     pub(crate) sealed: [VecDeque<usize>; 2],
     /// Words that each pool leases.
     pub(crate) leased: [usize; 2],
+    /// What the file says of its leases.
+    pub(crate) leases: LeaseHistory,
     /// The sealed segment that is being reclaimed.
     pub(crate) victim: Option<Victim>,
     /// What was evicted last; a cache makes it at its first eviction.
@@ -135,6 +138,7 @@ impl Stripe {
                 open: [None; 2],
                 sealed: Default::default(),
                 leased: [0; 2],
+                leases: LeaseHistory::default(),
                 victim: None,
                 ghosts: None,
                 filling: true,
@@ -151,6 +155,14 @@ impl StripeState {
         let open = self.open.iter().flatten().map(|open| open.segment);
         let victim = self.victim.iter().map(|victim| victim.segment);
         open.chain(victim).chain(self.sealed.iter().flatten().copied())
+    }
+
+    /// The segment that was leased first; in a file, where only that is reclaimed.
+    pub(crate) fn oldest_segment(&self) -> Option<usize> {
+        let victim = self.victim.map(|victim| victim.segment);
+        let sealed = self.sealed[Pool::Admission as usize].front().copied();
+        let open = self.open[Pool::Admission as usize].map(|open| open.segment);
+        victim.or(sealed).or(open)
     }
 
     /// Words that a pool leases, the open segment included.
@@ -276,8 +288,9 @@ impl<'a> Writer<'a> {
     ) -> std::result::Result<Version, NeedRoom> {
         let expires = entry.expiry != 0;
         let bare = Header::new(entry.key.len(), entry.value.len(), expires);
-        let header = match entry.least_len > entry.value.len() {
-            true => bare.with_room_for(entry.least_len),
+        let header = match self.engine.geometry.in_file {
+            true => bare.with_check(),
+            false if entry.least_len > entry.value.len() => bare.with_room_for(entry.least_len),
             false => bare,
         };
         let place = match &found {
@@ -292,6 +305,7 @@ impl<'a> Writer<'a> {
         let version = self.next_version();
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(version.get(), entry.expiry, entry.key, entry.value);
+        self.seal_in_file(&record);
         let frequency = found.map_or(0, |found| match self.engine.evicts {
             true => (found.slot.frequency() + 1).min(Slot::FREQUENCY_MAX),
             false => 0,
@@ -313,16 +327,20 @@ impl<'a> Writer<'a> {
         expiry: u64,
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
-        if found.record.header.has_expiry_word() {
+        let in_file = self.engine.geometry.in_file;
+        if found.record.header.has_expiry_word() && !in_file {
             found.record.set_expiry(expiry);
             self.note_expiry(&found.record, moment);
-        } else if expiry != 0 {
-            let header = found.record.compact_header(true);
+        } else if expiry != found.record.expiry() {
+            let header = found.record.compact_header(expiry != 0);
             let pool = self.pool_of(&found.record);
             let start =
                 self.reserve(header.extent(), pool, Purpose::Fresh, moment).ok_or(NeedRoom)?;
             let copy = found.record.copy_to(self.engine.log.view(), start, header);
-            copy.set_expiry(expiry);
+            if expiry != 0 {
+                copy.set_expiry(expiry);
+            }
+            self.seal_in_file(&copy);
             self.publish(Some(found), found.place, hash, copy, found.slot.frequency(), moment);
         }
         Ok(())
@@ -331,6 +349,11 @@ impl<'a> Writer<'a> {
     /// Removes an entry.
     pub(crate) fn remove(&mut self, found: Located<'a>, hash: Hash, cause: Cause) {
         self.note_departure(&found.record, cause);
+        self.forget(found, hash);
+    }
+
+    /// Removes an entry of which nobody is told.
+    pub(crate) fn forget(&mut self, found: Located<'a>, hash: Hash) {
         self.engine.index.remove(found.place, hash);
         self.let_die(&found.record);
         self.stripe.counters.entries.sub(1);
@@ -366,9 +389,10 @@ impl<'a> Writer<'a> {
     ) -> std::result::Result<(), NeedRoom> {
         let header = found.record.compact_header(found.record.expiry() != 0);
         let start = self
-            .reserve(header.extent(), Pool::Main, Purpose::Survivors, moment)
+            .reserve(header.extent(), self.survivors(), Purpose::Survivors, moment)
             .ok_or(NeedRoom)?;
         let copy = found.record.copy_to(self.engine.log.view(), start, header);
+        self.seal_in_file(&copy);
         self.publish(Some(found), found.place, hash, copy, frequency, moment);
         self.stripe.counters.records_moved.add(1);
         self.stripe.counters.words_moved.add(header.extent());
@@ -377,8 +401,8 @@ impl<'a> Writer<'a> {
 
     /// Forgets all entries and gives all segments back.
     pub(crate) fn clear(&mut self) {
+        self.forget_all();
         let engine = self.engine;
-        self.stripe.directory.clear(&engine.index, &engine.space);
         let segments: Vec<usize> = self.state.segments().collect();
         self.state.open = [None; 2];
         self.state.sealed.iter_mut().for_each(VecDeque::clear);
@@ -390,12 +414,22 @@ impl<'a> Writer<'a> {
                 let record = Record::at(engine.log.view(), first);
                 self.free_run(segment, engine.geometry.occupied(record.header.extent()));
             } else {
-                let account = engine.segments.account(segment);
-                account.sub_live(account.live_words());
                 self.free(segment);
             }
         }
         self.state.leased = [0; 2];
+    }
+
+    /// Forgets all entries; their records are dead.
+    pub(crate) fn forget_all(&mut self) {
+        let engine = self.engine;
+        self.stripe.directory.clear(&engine.index, &engine.space);
+        for segment in self.state.segments() {
+            if !engine.geometry.is_run(segment) {
+                let account = engine.segments.account(segment);
+                account.sub_live(account.live_words());
+            }
+        }
         self.stripe.counters.entries.set(0);
         self.stripe.counters.live_words.set(0);
         self.stripe.counters.expiring_words.set(0);
@@ -410,7 +444,8 @@ impl<'a> Writer<'a> {
         moment: &Moment<'_>,
     ) -> Option<Version> {
         let record = &found.record;
-        if entry.expiry != 0 && !record.header.has_expiry_word() {
+        // In a file what was acknowledged stays as it is until its successor is whole.
+        if self.engine.geometry.in_file || entry.expiry != 0 && !record.header.has_expiry_word() {
             return None;
         }
         let header = record.header.overwritten(entry.value.len())?;
@@ -439,6 +474,9 @@ impl<'a> Writer<'a> {
         value: Packed<'a>,
         word: u64,
     ) -> Option<Version> {
+        if self.engine.geometry.in_file {
+            return None;
+        }
         self.begin_overwrite(&found.record)?;
         let version = self.next_version();
         found.record.overwrite_word(version.get(), value, word);
@@ -472,7 +510,7 @@ impl<'a> Writer<'a> {
 
     /// Lets the index name a new record, and accounts for it and the one it replaces.
     #[inline]
-    fn publish(
+    pub(crate) fn publish(
         &mut self,
         old: Option<Located<'a>>,
         place: Place,
@@ -498,7 +536,7 @@ impl<'a> Writer<'a> {
 
     /// A free slot for a key that is not there.
     #[inline]
-    fn prepare(&self, hash: Hash) -> Option<Place> {
+    pub(crate) fn prepare(&self, hash: Hash) -> Option<Place> {
         let stripe = self.stripe;
         let place = stripe.directory.free_place(&self.engine.index, hash);
         place.or_else(|| self.prepare_by_growing(hash))
@@ -523,7 +561,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Versions of one stripe count up; the stripe's number makes them unique in the store. The low bit stays clear.
-    fn next_version(&mut self) -> Version {
+    pub(crate) fn next_version(&mut self) -> Version {
         self.state.writes += 1;
         Version((self.state.writes * MAX_STRIPES as u64 + self.state.number as u64) << 1)
     }

@@ -17,7 +17,6 @@ use crate::hash::Hash;
 use crate::log::record::Record;
 use crate::reader::expired;
 use crate::region::WORD;
-use crate::removal::Cause;
 use crate::stripe::{Located, NeedRoom, NewEntry, Writer};
 use crate::types::Version;
 
@@ -87,6 +86,7 @@ impl Engine {
     /// Writes a value without expiry, whatever is there.
     pub(crate) fn set(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.admit_value_len(value.len())?;
+        self.admit_change()?;
         let hash = self.admit_key(key)?;
         let moment = self.moment();
         let mut writer = self.lock(hash, &moment)?;
@@ -100,9 +100,27 @@ impl Engine {
         match done {
             Ok(_) => {
                 self.pay(appended, &moment);
-                Ok(())
+                self.acknowledge(appended)
             }
             Err(NeedRoom) => self.set_in_need(key, value),
+        }
+    }
+
+    /// Answers an error if the file does not take changes any more.
+    #[inline]
+    pub(crate) fn admit_change(&self) -> Result<()> {
+        match &self.file {
+            Some(file) => file.admit(),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits, if the durability level says so, until what was appended is durable.
+    #[inline]
+    pub(crate) fn acknowledge(&self, appended: usize) -> Result<()> {
+        match &self.file {
+            Some(file) if appended > 0 => file.acknowledge(),
+            _ => Ok(()),
         }
     }
 
@@ -114,6 +132,7 @@ impl Engine {
     /// Adds to the number that the value says and answers the sum. A key that is not there counts as 0, and is created with
     /// a lifetime of `ttl_ms` milliseconds if that is given.
     pub(crate) fn increment(&self, key: &[u8], delta: i64, ttl_ms: Option<u64>) -> Result<i64> {
+        self.admit_change()?;
         let hash = self.admit_key(key)?;
         let moment = self.moment();
         let mut writer = self.lock(hash, &moment)?;
@@ -157,6 +176,7 @@ impl Engine {
         key: &[u8],
         decide: impl FnMut(Option<Current<'_>>, &dyn Fn() -> u64) -> Result<(Change<'v>, T)>,
     ) -> Result<(T, Option<Version>)> {
+        self.admit_change()?;
         let hash = self.admit_key(key)?;
         let moment = self.moment();
         let writer = self.lock(hash, &moment)?;
@@ -192,8 +212,7 @@ impl Engine {
                     writer.set_expiry(found, hash, expiry, moment).map(|()| None)
                 }
                 (Change::Remove, Some(found)) if current.is_some() => {
-                    writer.remove(found, hash, Cause::Removed);
-                    Ok(None)
+                    writer.delete(found, hash, key, moment).map(|()| None)
                 }
                 (_, Some(found)) if current.is_none() => {
                     writer.remove_expired(found, hash);
@@ -207,6 +226,7 @@ impl Engine {
                 Ok(version) => {
                     self.tell(self.hasher.stripe(hash), moment);
                     self.pay(appended, moment);
+                    self.acknowledge(appended)?;
                     return Ok((answer, version));
                 }
                 Err(NeedRoom) => {
@@ -253,9 +273,10 @@ fn words_of(key: &[u8], change: Change<'_>) -> usize {
     let value_len = match change {
         Change::Store(NewValue::Bytes(value) | NewValue::Appended(value), _) => value.len(),
         Change::Store(NewValue::Number(_), _) => NUMBER_ROOM,
-        Change::Expire(_) | Change::Keep | Change::Remove => 0,
+        Change::Expire(_) | Change::Keep => 0,
+        Change::Remove => return 0,
     };
-    3 + (key.len() + value_len).div_ceil(8)
+    4 + (key.len() + value_len).div_ceil(8)
 }
 
 /// Holds a value that an operation makes up.

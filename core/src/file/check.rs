@@ -11,11 +11,6 @@ const SHORT_WORDS: usize = 32;
 /// Words at a time of longer ones: enough that three sums run side by side.
 const LONG_WORDS: usize = 384;
 
-<<<<<<< HEAD
-/// The sum of some words, going on from `seed`; 0 to begin with.
-pub(crate) fn sum_of<const N: usize>(seed: u32, words: [u64; N]) -> u32 {
-    crc32c::crc32c_append(seed, words.map(u64::to_le_bytes).as_flattened())
-=======
 /// Words as bytes. Aligned, because a sum takes the bytes before a multiple of eight one by one.
 #[repr(align(8))]
 struct Copied<const N: usize>([[u8; WORD]; N]);
@@ -24,7 +19,6 @@ struct Copied<const N: usize>([[u8; WORD]; N]);
 pub(crate) fn sum_of<const N: usize>(seed: u32, words: [u64; N]) -> u32 {
     let copy = Copied(words.map(u64::to_le_bytes));
     crc32c::crc32c_append(seed, copy.0.as_flattened())
->>>>>>> wt-file
 }
 
 /// The same of words of the file. The caller knows that nobody stores to them, or else that the sum may be wrong.
@@ -38,17 +32,6 @@ pub(crate) fn sum_of_shared(seed: u32, words: &[AtomicU64]) -> u32 {
 
 /// The words are copied before they are summed, because another process may write to a file that it has mapped.
 fn sum_by<const N: usize>(seed: u32, words: &[AtomicU64]) -> u32 {
-<<<<<<< HEAD
-    let mut copy = [[0; WORD]; N];
-    words.chunks(N).fold(seed, |sum, chunk| {
-        for (bytes, word) in copy.iter_mut().zip(chunk) {
-            *bytes = word.load(Relaxed).to_le_bytes();
-        }
-        crc32c::crc32c_append(sum, copy[..chunk.len()].as_flattened())
-    })
-}
-
-=======
     let mut copy = Copied([[0; WORD]; N]);
     words.chunks(N).fold(seed, |sum, chunk| {
         copy_words(&mut copy.0, chunk);
@@ -73,7 +56,6 @@ fn sum_of_body(seed: u32, version: u64, rest: &[AtomicU64]) -> u32 {
     crc32c::crc32c_append(seed, copy.0[..=rest.len()].as_flattened())
 }
 
->>>>>>> wt-file
 /// The check word of a record.
 ///
 /// Its low half covers the header word alone, so that the record's length can be believed before it is used; the high
@@ -86,11 +68,7 @@ impl RecordCheck {
     /// lies behind the check word: the expiry if there is one, key and value up to the end of their last word.
     pub(crate) fn of(place: Place, header: u64, version: u64, rest: &[AtomicU64]) -> Self {
         let low = header_sum(place, header);
-<<<<<<< HEAD
-        let high = sum_of_shared(sum_of(low, [version]), rest);
-=======
         let high = sum_of_body(low, version, rest);
->>>>>>> wt-file
         RecordCheck(u64::from(low) | u64::from(high) << 32)
     }
 
@@ -157,16 +135,12 @@ mod tests {
             let words: Vec<u64> =
                 (1..=len).map(|i: u64| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
             let expected = words.iter().fold(17, |sum, word| sum_of(sum, [*word]));
-<<<<<<< HEAD
-            assert_eq!(sum_of_shared(17, &shared(words)), expected, "{len} words");
-=======
             let words = shared(words);
             assert_eq!(sum_of_shared(17, &words), expected, "{len} words");
             if let [first, rest @ ..] = &words[..] {
                 let first = first.load(Relaxed);
                 assert_eq!(sum_of_body(17, first, rest), expected, "{len} words");
             }
->>>>>>> wt-file
         }
     }
 

@@ -80,11 +80,6 @@ impl MainHeader {
         (JOURNAL_BYTE + self.segment_bytes).next_multiple_of(PAGE_BYTES)
     }
 
-    /// Byte at which a segment begins, if the file can have so many.
-    pub(crate) fn segment_byte(&self, number: u64) -> Option<u64> {
-        number.checked_mul(self.segment_bytes)?.checked_add(self.first_segment())
-    }
-
     /// Whole segments in a file of `len` bytes.
     pub(crate) fn segments_in(&self, len: u64) -> u64 {
         len.saturating_sub(self.first_segment()) / self.segment_bytes
@@ -383,10 +378,8 @@ mod tests {
         for (segment_bytes, first) in [(512, 12_288), (4096, 12_288), (8192, 16_384)] {
             let header = MainHeader { segment_bytes, ..HEADER };
             assert_eq!(header.first_segment(), first);
-            assert_eq!(header.segment_byte(3), Some(first + 3 * segment_bytes));
             assert_eq!(header.segments_in(first + 3 * segment_bytes - 1), 2);
             assert_eq!(header.segments_in(0), 0);
-            assert_eq!(header.segment_byte(u64::MAX / segment_bytes), None);
         }
     }
 

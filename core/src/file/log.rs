@@ -107,10 +107,15 @@ impl FileLog {
 
     /// The segment, which lies within the file.
     pub(crate) fn segment(&self, number: usize) -> Result<Segment<'_>> {
-        let byte = self.first_segment + number as u64 * self.segment_bytes;
+        let byte = self.byte_of(number);
         let words = self.segment_bytes as usize / WORD;
         let address = number * words;
         Ok(Segment::new(self.disk.words(byte, words)?, address as u64, self.stripes))
+    }
+
+    /// Byte of the file at which a segment begins.
+    pub(crate) fn byte_of(&self, number: usize) -> u64 {
+        self.first_segment + number as u64 * self.segment_bytes
     }
 
     /// Before the first change: the file is no longer clean, and numbers are reserved. Durable when it answers.
@@ -129,7 +134,7 @@ impl FileLog {
     /// After everything was sealed: makes all durable and says that the store was closed.
     pub(crate) fn end_writing(&self, segments: usize) -> Result<()> {
         self.sync()?;
-        let len = self.first_segment + segments as u64 * self.segment_bytes;
+        let len = self.byte_of(segments);
         self.change_header(|header, disk| {
             header.clean = true;
             header.unordered = false;
@@ -164,7 +169,7 @@ impl FileLog {
 
     /// Gets space and memory for a segment: from now on stores to it cannot fail.
     pub(crate) fn prepare(&self, segment: usize) -> Result<()> {
-        let first = self.first_segment + segment as u64 * self.segment_bytes;
+        let first = self.byte_of(segment);
         let end = first + self.segment_bytes;
         let prepare = || {
             let mut len = lock(&self.len);

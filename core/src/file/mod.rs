@@ -3,8 +3,6 @@
 //! `disk` is the seam to the operating system, `header` says what the file is, `segment` what a piece of it holds,
 //! `check` that bytes are what was written. FORMAT.md describes every byte and argues every crash.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "the engine opens files in the next commit"))]
-
 pub(crate) mod check;
 pub(crate) mod disk;
 #[cfg(test)]
@@ -12,6 +10,12 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod format;
 pub(crate) mod header;
-#[cfg(unix)]
+pub(crate) mod interval;
+pub(crate) mod log;
+pub(crate) mod open;
+#[cfg(all(unix, not(loom)))]
 pub(crate) mod real;
+mod recovery;
 pub(crate) mod segment;
+mod syncer;
+mod window;

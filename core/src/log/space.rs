@@ -103,7 +103,11 @@ impl Space {
             state: Mutex::new(SpaceState {
                 max_bytes: geometry.opened_bytes,
                 settled_bytes: geometry.opened_bytes,
-                committed: fixed + geometry.opened_segments * BYTES_PER_SEGMENT,
+                committed: match geometry.in_file {
+                    // The file is all that counts.
+                    true => 0,
+                    false => fixed + geometry.opened_segments * BYTES_PER_SEGMENT,
+                },
                 free: Vec::new(),
                 limbo: Vec::new(),
                 runs: BTreeMap::new(),
@@ -137,7 +141,35 @@ impl Space {
     pub(crate) fn has_fresh(&self) -> bool {
         let state = self.lock();
         state.available(&self.geometry) > self.geometry.reserve
-            || state.free_pages.len() * SLOTS_BYTES >= self.geometry.segment_bytes()
+            || !self.geometry.in_file
+                && state.free_pages.len() * SLOTS_BYTES >= self.geometry.segment_bytes()
+    }
+
+    /// Takes over the segments of a file: the first `total`, of which `leased` hold records and the others are free. The next
+    /// lease has this number.
+    pub(crate) fn adopt(&self, total: usize, leased: &[usize], next_lease: u64) {
+        let mut state = self.lock();
+        state.next_single = total;
+        state.leased = leased.len();
+        state.committed += leased.len() * self.geometry.segment_bytes();
+        // Popped from the end: the lowest address first.
+        state.decommitted = (0..total).rev().filter(|n| !leased.contains(n)).collect();
+        state.next_lease = next_lease;
+        self.publish(&state);
+    }
+
+    /// Takes a segment back that was leased and could not be used.
+    pub(crate) fn unlease(&self, segment: usize) {
+        let mut state = self.lock();
+        state.leased -= 1;
+        state.committed -= self.geometry.segment_bytes();
+        state.decommitted.push(segment);
+        self.publish(&state);
+    }
+
+    /// Segments from the start that were ever leased.
+    pub(crate) fn ever_leased(&self) -> usize {
+        self.lock().next_single
     }
 
     /// A segment and its lease number, or `None` if that would touch the reserve or pass the budget.
@@ -153,7 +185,7 @@ impl Space {
             Purpose::Fresh => self.geometry.reserve,
             Purpose::Survivors => 0,
         };
-        if state.available(&self.geometry) <= keep {
+        if state.available(&self.geometry) <= keep && !self.geometry.in_file {
             state.decommit_pages(self.geometry.segment_bytes(), regions.index_pages);
         }
         let lease = (state.available(&self.geometry) > keep)
@@ -258,7 +290,9 @@ impl Space {
     pub(crate) fn give_back_table(&self, bytes: usize) {
         let mut state = self.lock();
         state.table_bytes -= bytes;
-        state.committed -= bytes;
+        if !self.geometry.in_file {
+            state.committed -= bytes;
+        }
         self.publish(&state);
     }
 
@@ -266,11 +300,16 @@ impl Space {
     /// and a 32nd of slack, without which reclaim would copy without end.
     pub(crate) fn live_limit(&self) -> usize {
         let state = self.lock();
-        let other = state.committed
-            - state.log_bytes(&self.geometry)
-            - state.run_bytes()
-            - state.free_pages.len() * PAGE_BYTES
-            - (state.committed_pages - state.next_page) * PAGE_BYTES;
+        let other = match self.geometry.in_file {
+            true => 0,
+            false => {
+                state.committed
+                    - state.log_bytes(&self.geometry)
+                    - state.run_bytes()
+                    - state.free_pages.len() * PAGE_BYTES
+                    - (state.committed_pages - state.next_page) * PAGE_BYTES
+            }
+        };
         let standing =
             (2 * self.geometry.stripes + self.geometry.reserve) * self.geometry.segment_bytes();
         let log = (state.max_bytes as usize).saturating_sub(other + standing);
@@ -290,6 +329,10 @@ impl Space {
     /// Least and greatest cap that the store can be given while it is open.
     pub(crate) fn resizable(&self) -> (u64, u64) {
         let opened = self.geometry.opened_bytes;
+        if self.geometry.in_file {
+            // The file has addresses for no more.
+            return ((opened / RESIZE).max(crate::options::MIN_FILE_BYTES.min(opened)), opened);
+        }
         ((opened / RESIZE).max(crate::options::MIN_MAX_BYTES), opened * RESIZE)
     }
 
@@ -320,6 +363,9 @@ impl Space {
 
     fn change_max_bytes(&self, state: &mut SpaceState, max_bytes: u64) {
         let tables = |max_bytes: u64| {
+            if self.geometry.in_file {
+                return 0;
+            }
             let segments = max_bytes as usize / self.geometry.segment_bytes();
             segments.saturating_sub(self.geometry.opened_segments) * BYTES_PER_SEGMENT
         };
@@ -340,8 +386,10 @@ impl Space {
             let Some(segment) = state.free.pop() else { break };
             state.decommit_segment(segment, &self.geometry, regions.log);
         }
-        let bytes = over(&state).min(state.free_pages.len() * SLOTS_BYTES);
-        state.decommit_pages(bytes, regions.index_pages);
+        if !self.geometry.in_file {
+            let bytes = over(&state).min(state.free_pages.len() * SLOTS_BYTES);
+            state.decommit_pages(bytes, regions.index_pages);
+        }
         self.publish(&state);
         over(&state)
     }
@@ -529,6 +577,9 @@ impl SpaceState {
 
     /// Takes bytes from the budget, if need be from free segments, but never what reclaim needs for its survivors.
     fn commit(&mut self, bytes: usize, geometry: &Geometry, log: &Region) -> bool {
+        if geometry.in_file {
+            return true;
+        }
         while !self.fits(bytes) {
             if self.free.len() <= geometry.reserve {
                 return false;

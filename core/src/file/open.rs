@@ -1,0 +1,152 @@
+//! Opening and closing a store in a file.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::file::disk::Disk;
+use crate::file::header::{self, MainHeader};
+use crate::file::interval::Interval;
+use crate::file::log::FileLog;
+use crate::geometry::Geometry;
+use crate::hash::KeyHasher;
+use crate::options::{Durability, Options, Tuning};
+use crate::region::{Region, WORD};
+use crate::storage::Storage;
+use crate::sync::AtomicU64;
+
+/// What is hashed under a file's seed, to notice a library that hashes differently.
+const PROOF: &[u8] = b"Nyala";
+
+/// Bytes of the map beside the segments: headers, journal, and what a reader may touch behind the last segment.
+const BESIDE_SEGMENTS: u64 = 8 << 20;
+
+/// The words of the segments, in the map of a disk.
+#[derive(Debug)]
+struct FileStorage {
+    disk: Arc<dyn Disk>,
+    first_segment: u64,
+}
+
+impl Storage for FileStorage {
+    fn base(&self) -> *const AtomicU64 {
+        // In bounds: the log was checked to fit what is reserved.
+        self.disk.base().wrapping_add(self.first_segment as usize / WORD)
+    }
+
+    fn decommit(&self, first: usize, words: usize) {
+        // A filesystem that cannot only keeps the space until the file is closed.
+        let _ = self.disk.punch(self.first_segment + (first * WORD) as u64, (words * WORD) as u64);
+    }
+}
+
+/// Bytes to reserve for the map of a store with these options.
+pub(crate) fn map_bytes(options: &Options) -> u64 {
+    2 * options.max_bytes.next_power_of_two() + BESIDE_SEGMENTS
+}
+
+impl Engine {
+    /// Opens the store in a file, or makes a new one in an empty file.
+    pub(crate) fn open_on(disk: Arc<dyn Disk>, options: &Options) -> Result<Engine> {
+        let opened = match header::read(&*disk)? {
+            Some(opened) => opened,
+            None => header::create(&*disk, &new_header(&*disk, options)?)?,
+        };
+        let found = opened.header;
+        let options = Options {
+            tuning: Tuning {
+                stripes: found.stripes as usize,
+                segment_bytes: found.segment_bytes as usize,
+                seed: Some(found.seed),
+                hash_drop: options.tuning.hash_drop,
+            },
+            ..options.clone()
+        };
+        let geometry = Geometry::new(&options)?;
+        if proof(&options, geometry.stripes) != found.seed_proof {
+            return Err(Error::Unsupported(
+                "the file was written by a library that hashes keys differently".into(),
+            ));
+        }
+        let words = geometry.log_words();
+        let run_max = geometry.record_words_max();
+        let needed = found.first_segment() + ((words + run_max) * WORD) as u64;
+        if needed > disk.reserved() {
+            return Err(Error::InvalidArgument(format!(
+                "max_bytes = {} bytes needs {needed} bytes of address space, more than the {} bytes of the map",
+                options.max_bytes,
+                disk.reserved()
+            )));
+        }
+        let storage = FileStorage { disk: Arc::clone(&disk), first_segment: found.first_segment() };
+        let log = Region::of_storage(Box::new(storage), words, run_max);
+        let file = FileLog::new(disk, opened, options.durability)?;
+        let mut engine = Engine::assemble(geometry, &options, log)?;
+        engine.clock.not_before(found.latest_ms);
+        engine.recover(&file)?;
+        let file = Arc::new(file);
+        if let Durability::Interval(interval) = options.durability {
+            engine.interval = Some(Interval::start(&file, interval)?);
+        }
+        engine.file = Some(file);
+        Ok(engine)
+    }
+
+    /// Seals what is open and says that the store was closed.
+    fn close_file(&self, file: &FileLog) -> Result<()> {
+        file.admit()?;
+        let moment = self.moment();
+        for number in 0..self.stripes.len() {
+            self.lock_stripe(number, &moment)?.close_window(file)?;
+        }
+        file.end_writing(self.space.ever_leased())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.birthplace.check().is_err() {
+            // The file is the parent's to close, and the thread was not copied.
+            std::mem::forget(self.interval.take());
+            return;
+        }
+        if let Some(interval) = self.interval.take() {
+            interval.stop();
+        }
+        if let Some(file) = self.file.take() {
+            // What fails here leaves a file that is recovered when it is next opened.
+            let _ = self.close_file(&file);
+        }
+    }
+}
+
+fn new_header(disk: &dyn Disk, options: &Options) -> Result<MainHeader> {
+    let geometry = Geometry::new(options)?;
+    let seed = match options.tuning.seed {
+        Some(seed) => seed,
+        None => RandomState::new().build_hasher().finish(),
+    };
+    let options =
+        Options { tuning: Tuning { seed: Some(seed), ..options.tuning }, ..options.clone() };
+    Ok(MainHeader {
+        segment_bytes: geometry.segment_bytes() as u64,
+        stripes: geometry.stripes as u64,
+        seed,
+        seed_proof: proof(&options, geometry.stripes),
+        boot: disk.boot_id(),
+        clean: true,
+        unordered: false,
+        versions: 0,
+        leases: 0,
+        durable_lease: 0,
+        durable_len: header::HEADERS_BYTES,
+        latest_ms: disk.now_ms(),
+        checkpoint: 0,
+    })
+}
+
+fn proof(options: &Options, stripes: usize) -> u64 {
+    KeyHasher::new(options.tuning.seed, 0, stripes).hash(PROOF).0
+}

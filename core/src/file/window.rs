@@ -1,0 +1,219 @@
+//! A stripe's window of the file: its segments from the oldest to the open one, whose records, each over those before,
+//! are what the stripe holds.
+
+use crate::clock::Moment;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::file::log::FileLog;
+use crate::file::segment::{Lease, State};
+use crate::hash::Hash;
+use crate::log::record::{Header, Kind, Record};
+use crate::log::segment::SEGMENT_HEADER_WORDS;
+use crate::log::space::Purpose;
+use crate::removal::Cause;
+use crate::stripe::{Located, NeedRoom, Open, Pool, Writer};
+
+impl Engine {
+    /// Removes everything that a stripe holds.
+    pub(crate) fn clear_stripe(&self, number: usize, moment: &Moment<'_>) -> Result<()> {
+        self.admit_change()?;
+        for attempt in 0.. {
+            let mut writer = self.lock_stripe(number, moment)?;
+            if self.file.is_none() {
+                writer.clear();
+                break;
+            }
+            let done = writer.clear_in_file(moment);
+            let appended = writer.appended;
+            drop(writer);
+            match done {
+                Ok(()) => return self.acknowledge(appended),
+                Err(NeedRoom) => self.make_room(0, moment, attempt)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Writer<'a> {
+    /// The pool to which reclaim copies. In a file records follow each other in one, so that later ones lie behind.
+    pub(crate) fn survivors(&self) -> Pool {
+        if self.engine.geometry.in_file { Pool::Admission } else { Pool::Main }
+    }
+
+    /// Gives a record its check word, in a file.
+    #[inline]
+    pub(crate) fn seal_in_file(&self, record: &Record<'_>) {
+        if self.engine.geometry.in_file {
+            record.seal(self.lease_of(record.start));
+        }
+    }
+
+    /// The lease of the segment in which a word lies.
+    fn lease_of(&self, word: usize) -> u64 {
+        let geometry = &self.engine.geometry;
+        self.engine.log.view().load(geometry.first_word(geometry.segment_of(word)))
+    }
+
+    /// Removes an entry because somebody asked for it; in a file, with a record that says so.
+    pub(crate) fn delete(
+        &mut self,
+        found: Located<'a>,
+        hash: Hash,
+        key: &[u8],
+        moment: &Moment<'_>,
+    ) -> std::result::Result<(), NeedRoom> {
+        if self.engine.geometry.in_file {
+            self.append_mark(Kind::Tombstone, key, moment)?;
+        }
+        self.remove(found, hash, Cause::Removed);
+        Ok(())
+    }
+
+    /// Appends a record that no slot names. It may take what fresh records leave to reclaim: to remove makes room.
+    fn append_mark(
+        &mut self,
+        kind: Kind,
+        key: &[u8],
+        moment: &Moment<'_>,
+    ) -> std::result::Result<(), NeedRoom> {
+        let header = Header::of_kind(kind, key.len());
+        let start = self
+            .reserve(header.extent(), Pool::Admission, Purpose::Survivors, moment)
+            .ok_or(NeedRoom)?;
+        self.appended += header.extent();
+        let version = self.next_version();
+        let record = Record::with_header(self.engine.log.view(), start, header);
+        record.write(version.get(), 0, key, &[]);
+        self.seal_in_file(&record);
+        Ok(())
+    }
+
+    /// Forgets all entries, with a record that says so, and gives the segments before it back.
+    pub(crate) fn clear_in_file(
+        &mut self,
+        moment: &Moment<'_>,
+    ) -> std::result::Result<(), NeedRoom> {
+        if self.state.segments().next().is_none() {
+            return Ok(());
+        }
+        // In a segment of its own, so that all others can go.
+        self.seal_open(Pool::Admission);
+        self.append_mark(Kind::Clear, &[], moment)?;
+        self.forget_all();
+        self.state.filling = true;
+        let oldest_first = self.state.victim.take().map(|victim| victim.segment);
+        let sealed: Vec<usize> = self.state.sealed[Pool::Admission as usize].drain(..).collect();
+        for segment in oldest_first.into_iter().chain(sealed) {
+            self.free(segment);
+        }
+        Ok(())
+    }
+
+    /// Puts the open segment of a pool, to which nothing more is appended, behind the full ones.
+    pub(crate) fn seal_open(&mut self, pool: Pool) {
+        let Some(full) = self.state.open[pool as usize].take() else { return };
+        if let Some(file) = &self.engine.file {
+            let used = full.next - self.engine.geometry.first_word(full.segment);
+            // It is mapped and was leased: there is nothing that could fail.
+            let sealed = file.seal(full.segment, used, &mut self.state.leases);
+            debug_assert_eq!(sealed, Ok(()));
+        }
+        self.state.sealed[pool as usize].push_back(full.segment);
+    }
+
+    /// Writes a lease of this stripe down, in a segment that the budget gave; answers where its first record begins, or
+    /// gives the segment back.
+    pub(crate) fn begin_file_lease(
+        &mut self,
+        file: &FileLog,
+        segment: usize,
+        number: u64,
+        moment: &Moment<'_>,
+    ) -> Option<usize> {
+        let written = self.write_file_lease(file, segment, number, moment);
+        if written.is_err() {
+            self.engine.space.unlease(segment);
+        }
+        written.ok().map(|()| self.engine.geometry.first_word(segment) + SEGMENT_HEADER_WORDS)
+    }
+
+    fn write_file_lease(
+        &mut self,
+        file: &FileLog,
+        segment: usize,
+        number: u64,
+        moment: &Moment<'_>,
+    ) -> Result<()> {
+        file.reserve_numbers(number, self.state.writes)?;
+        let oldest = match self.state.oldest_segment() {
+            Some(oldest) => self.engine.log.view().load(self.engine.geometry.first_word(oldest)),
+            None => number,
+        };
+        let lease = Lease {
+            number,
+            stripe: self.state.number as u64,
+            leased_at_ms: moment.now_ms(),
+            previous: 0,
+            oldest,
+            durable: 0,
+        };
+        file.begin_lease(segment, lease, &mut self.state.leases)
+    }
+
+    /// Takes over a sealed segment that was found in the file, the next of this stripe.
+    pub(crate) fn adopt(&mut self, segment: usize) {
+        let geometry = &self.engine.geometry;
+        self.engine.segments.account(segment).open(Pool::Admission);
+        self.state.leased[Pool::Admission as usize] += geometry.segment_words();
+        self.stripe.counters.used_words.add(SEGMENT_HEADER_WORDS);
+        self.state.sealed[Pool::Admission as usize].push_back(segment);
+        self.state.leases.last = self.engine.log.view().load(geometry.first_word(segment));
+    }
+
+    /// Lets a record of an adopted segment count.
+    pub(crate) fn replay(
+        &mut self,
+        record: Record<'a>,
+        key: &mut Vec<u8>,
+        moment: &Moment<'_>,
+    ) -> Result<()> {
+        let wrong = |what| Error::Corrupt { what, offset: 8 * record.start as u64 };
+        let engine = self.engine;
+        let words = record.header.extent();
+        engine.segments.account(engine.geometry.segment_of(record.start)).add_used(words);
+        self.stripe.counters.used_words.add(words);
+        if record.header.kind() == Some(Kind::Clear) {
+            self.forget_all();
+            return Ok(());
+        }
+        key.clear();
+        record.copy_key(key);
+        let hash = engine.hasher.hash(key);
+        if key.is_empty() || engine.hasher.stripe(hash) != self.state.number {
+            return Err(wrong("a record lies in a stripe that its key does not belong to"));
+        }
+        let found = self.find_record(hash, |other| other.key_is(key));
+        match (record.header.kind(), found) {
+            (Some(Kind::Value), found) => {
+                let place = match found {
+                    Some(found) => found.place,
+                    None => self.prepare(hash).ok_or_else(|| engine.full())?,
+                };
+                self.publish(found, place, hash, record, 0, moment);
+            }
+            (_, Some(found)) => self.forget(found, hash),
+            (_, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Marks the open segment as sealed, before the file is closed.
+    pub(crate) fn close_window(&mut self, file: &FileLog) -> Result<()> {
+        if let Some(Open { segment, next, .. }) = self.state.open[Pool::Admission as usize].take() {
+            let used_words = (next - self.engine.geometry.first_word(segment)) as u32;
+            file.set_state(segment, State::Sealed { used_words })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! Stores in files: what is there when they are opened again, and what is said of files that cannot be.
+#![forbid(unsafe_code)]
+
+mod common;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::{FakeClock, Random, validate};
+use nyala::{Durability, Error, Options, SetOptions, Store, Tuning};
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("nyala-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("store.nyala")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const MIB: u64 = 1 << 20;
+const LEVELS: [Durability; 3] =
+    [Durability::Process, Durability::Interval(Duration::from_millis(5)), Durability::Sync];
+
+#[test]
+fn entries_are_there_again() {
+    for level in LEVELS {
+        let folder = Folder::new("again");
+        let options = || Options::file(folder.file()).durability(level);
+        let number = if level == Durability::Sync { 300 } else { 20_000_u32 };
+        {
+            let store = Store::open(options()).unwrap();
+            for key in 0..number {
+                store.set(key.to_le_bytes(), vec![key as u8; key as usize % 300]).unwrap();
+            }
+            for key in (0..number).step_by(3) {
+                assert!(store.delete(key.to_le_bytes()).unwrap());
+            }
+            for key in (1..number).step_by(3) {
+                store.set(key.to_le_bytes(), "new").unwrap();
+            }
+            assert_eq!(store.increment("visits", 41, None).unwrap(), 41);
+            assert_eq!(store.increment("visits", 1, None).unwrap(), 42);
+            validate(&store).unwrap();
+        }
+        for _ in 0..2 {
+            let store = Store::open(options()).unwrap();
+            validate(&store).unwrap();
+            for key in 0..number {
+                let expected = match key % 3 {
+                    0 => None,
+                    1 => Some(b"new".to_vec()),
+                    _ => Some(vec![key as u8; key as usize % 300]),
+                };
+                assert_eq!(store.get(key.to_le_bytes()).unwrap(), expected, "{key}");
+            }
+            assert_eq!(store.get("visits").unwrap().as_deref(), Some(&b"42"[..]));
+        }
+    }
+}
+
+#[test]
+fn lifetimes_go_on() {
+    let folder = Folder::new("lifetimes");
+    let clock = FakeClock::new();
+    let open = || Store::open(Options::file(folder.file()).clock(clock.clone())).unwrap();
+    let brief = SetOptions::new().ttl(Duration::from_secs(10));
+    {
+        let store = open();
+        store.set_with("brief", "1", brief).unwrap();
+        store.set_with("persisted", "2", brief).unwrap();
+        assert!(store.persist("persisted").unwrap());
+        store.set("later", "3").unwrap();
+        let version = store.get_versioned("later").unwrap().unwrap().1;
+        assert!(store.expire("later", Duration::from_secs(20)).unwrap());
+        assert_eq!(store.get_versioned("later").unwrap().unwrap().1, version);
+    }
+    clock.advance(Duration::from_secs(5));
+    let store = open();
+    assert_eq!(store.len(), 3);
+    clock.advance(Duration::from_secs(6));
+    assert_eq!(store.get("brief").unwrap(), None);
+    assert_eq!(store.get("persisted").unwrap().as_deref(), Some(&b"2"[..]));
+    assert_eq!(store.get("later").unwrap().as_deref(), Some(&b"3"[..]));
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(store.get("later").unwrap(), None);
+}
+
+#[test]
+fn versions_are_never_used_twice() {
+    let folder = Folder::new("versions");
+    let mut last = None;
+    for _ in 0..4 {
+        let store = Store::open(Options::file(folder.file())).unwrap();
+        store.set("key", "value").unwrap();
+        let version = store.get_versioned("key").unwrap().map(|(_, version)| version);
+        assert!(version > last);
+        last = version;
+        store.clear().unwrap();
+    }
+}
+
+#[test]
+fn cleared_entries_stay_away() {
+    let folder = Folder::new("clear");
+    let open = || Store::open(Options::file(folder.file())).unwrap();
+    {
+        let store = open();
+        for key in 0..10_000_u32 {
+            store.set(key.to_le_bytes(), [0; 100]).unwrap();
+        }
+        store.clear().unwrap();
+        assert!(store.is_empty());
+        store.set("after", "1").unwrap();
+        validate(&store).unwrap();
+    }
+    let store = open();
+    assert_eq!((store.len(), store.get("after").unwrap().as_deref()), (1, Some(&b"1"[..])));
+    validate(&store).unwrap();
+}
+
+/// Reclaim many times over, in small segments, with every kind of change, and opened again and again.
+#[test]
+fn churn_is_remembered() {
+    for level in LEVELS {
+        let folder = Folder::new("churn");
+        let tuning = Tuning { segment_bytes: 4096, stripes: 2, ..Tuning::default() };
+        let options =
+            || Options::file(folder.file()).max_bytes(MIB).tuning(tuning).durability(level);
+        let mut random = Random::new(7);
+        let mut model: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+        for _ in 0..5 {
+            let store = Store::open(options()).unwrap();
+            validate(&store).unwrap();
+            assert_eq!(store.len() as usize, model.len());
+            for _ in 0..if level == Durability::Sync { 400 } else { 20_000 } {
+                let key = format!("key {}", random.below(1_000)).into_bytes();
+                if random.below(4) == 0 {
+                    let was = store.delete(&key).unwrap();
+                    assert_eq!(was, model.remove(&key).is_some());
+                } else {
+                    let value = vec![random.below(256) as u8; random.below(400) as usize];
+                    store.set(&key, &value).unwrap();
+                    model.insert(key, value);
+                }
+            }
+            for (key, value) in &model {
+                assert_eq!(store.get(key).unwrap().as_ref(), Some(value));
+            }
+            validate(&store).unwrap();
+        }
+        let store = Store::open(options()).unwrap();
+        assert!(level == Durability::Sync || store.stats().max_bytes == MIB);
+        for (key, value) in &model {
+            assert_eq!(store.get(key).unwrap().as_ref(), Some(value));
+        }
+    }
+}
+
+#[test]
+fn a_full_file_refuses_and_forgets_nothing() {
+    let folder = Folder::new("full");
+    let open = || Store::open(Options::file(folder.file()).max_bytes(8 * MIB)).unwrap();
+    let mut kept = 0_u32;
+    {
+        let store = open();
+        let full = loop {
+            match store.set(kept.to_le_bytes(), [7; 1000]) {
+                Ok(()) => kept += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(full, Error::Full { .. }), "{full:?}");
+        assert!(kept > 5_000, "{kept}");
+        assert!(std::fs::metadata(folder.file()).unwrap().len() <= 9 * MIB);
+        for key in (0..kept).step_by(2) {
+            assert!(store.delete(key.to_le_bytes()).unwrap());
+        }
+        for key in (0..kept).step_by(4) {
+            store.set(key.to_le_bytes(), [8; 1000]).unwrap();
+        }
+        validate(&store).unwrap();
+    }
+    let store = open();
+    for key in 0..kept {
+        let expected = match key % 4 {
+            0 => Some(vec![8; 1000]),
+            2 => None,
+            _ => Some(vec![7; 1000]),
+        };
+        assert_eq!(store.get(key.to_le_bytes()).unwrap(), expected);
+    }
+}
+
+#[test]
+fn one_store_at_a_time() {
+    let folder = Folder::new("locked");
+    let store = Store::open(Options::file(folder.file())).unwrap();
+    assert!(matches!(Store::open(Options::file(folder.file())), Err(Error::Locked { .. })));
+    drop(store);
+    Store::open(Options::file(folder.file())).unwrap();
+}
+
+#[test]
+fn what_is_no_store_is_refused() {
+    let folder = Folder::new("refused");
+    for (bytes, what) in [
+        (vec![7; 20_000], "no file of Nyala"),
+        (b"hello".to_vec(), "shorter than its two main headers"),
+    ] {
+        std::fs::write(folder.file(), &bytes).unwrap();
+        let error = Store::open(Options::file(folder.file())).unwrap_err();
+        assert!(
+            matches!(error, Error::Corrupt { .. }) && error.to_string().contains(what),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(folder.file()).unwrap(), bytes, "nothing is lost");
+    }
+    assert!(matches!(Store::open(Options::file(&folder.0)), Err(Error::InvalidArgument(_))));
+    let level = Options::memory(MIB).durability(Durability::Sync);
+    assert!(matches!(Store::open(level), Err(Error::InvalidArgument(_))));
+}
