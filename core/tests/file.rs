@@ -36,6 +36,10 @@ const MIB: u64 = 1 << 20;
 const LEVELS: [Durability; 3] =
     [Durability::Process, Durability::Interval(Duration::from_millis(5)), Durability::Sync];
 
+fn value_of(key: u32) -> Vec<u8> {
+    vec![key.to_le_bytes()[0]; key as usize % 300]
+}
+
 #[test]
 fn entries_are_there_again() {
     for level in LEVELS {
@@ -45,7 +49,7 @@ fn entries_are_there_again() {
         {
             let store = Store::open(options()).unwrap();
             for key in 0..number {
-                store.set(key.to_le_bytes(), vec![key as u8; key as usize % 300]).unwrap();
+                store.set(key.to_le_bytes(), value_of(key)).unwrap();
             }
             for key in (0..number).step_by(3) {
                 assert!(store.delete(key.to_le_bytes()).unwrap());
@@ -64,7 +68,7 @@ fn entries_are_there_again() {
                 let expected = match key % 3 {
                     0 => None,
                     1 => Some(b"new".to_vec()),
-                    _ => Some(vec![key as u8; key as usize % 300]),
+                    _ => Some(value_of(key)),
                 };
                 assert_eq!(store.get(key.to_le_bytes()).unwrap(), expected, "{key}");
             }
@@ -146,14 +150,14 @@ fn churn_is_remembered() {
         for _ in 0..5 {
             let store = Store::open(options()).unwrap();
             validate(&store).unwrap();
-            assert_eq!(store.len() as usize, model.len());
+            assert_eq!(store.len(), model.len() as u64);
             for _ in 0..if level == Durability::Sync { 400 } else { 20_000 } {
                 let key = format!("key {}", random.below(1_000)).into_bytes();
                 if random.below(4) == 0 {
                     let was = store.delete(&key).unwrap();
                     assert_eq!(was, model.remove(&key).is_some());
                 } else {
-                    let value = vec![random.below(256) as u8; random.below(400) as usize];
+                    let value = vec![u8::try_from(random.below(256)).unwrap(); random.below(400)];
                     store.set(&key, &value).unwrap();
                     model.insert(key, value);
                 }
