@@ -134,7 +134,8 @@ impl FileLog {
     /// After everything was sealed: makes all durable and says that the store was closed.
     pub(crate) fn end_writing(&self, segments: usize) -> Result<()> {
         self.sync()?;
-        let len = self.byte_of(segments);
+        // A file in which nothing was ever leased is shorter.
+        let len = self.byte_of(segments).min(*lock(&self.len));
         self.change_header(|header, disk| {
             header.clean = true;
             header.unordered = false;
@@ -234,6 +235,18 @@ impl FileLog {
             segment.set_state(&lease, state);
         }
         Ok(())
+    }
+
+    /// The oldest lease of a stripe whose records were copied, but perhaps not durably.
+    pub(crate) fn oldest_retired(&self, stripe: u64) -> Result<Option<u64>> {
+        for (_, segment) in &lock(&self.retired).copied {
+            if let Found::Leased { lease, .. } = self.segment(*segment)?.read()
+                && lease.stripe == stripe
+            {
+                return Ok(Some(lease.number));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes a segment whose live records were all copied. Answers whether it may be leased again at once.

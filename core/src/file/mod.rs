@@ -4,6 +4,8 @@
 //! `check` that bytes are what was written. FORMAT.md describes every byte and argues every crash.
 
 pub(crate) mod check;
+#[cfg(all(test, not(loom)))]
+mod crash;
 pub(crate) mod disk;
 #[cfg(test)]
 pub(crate) mod fake;

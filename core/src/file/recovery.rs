@@ -16,6 +16,9 @@ use crate::file::segment::{Found, Lease, State};
 use crate::log::record::Record;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 
+/// Segments that are worth a thread.
+const SEGMENTS_PER_THREAD: usize = 32;
+
 /// A segment that a stripe leased and that nobody freed.
 #[derive(Debug, Clone, Copy)]
 struct Leased {
@@ -64,7 +67,7 @@ impl Engine {
     pub(crate) fn recover(&self, file: &FileLog) -> Result<()> {
         let header = file.header();
         let everything = header.clean || header.boot.is_same_boot(file.disk().boot_id());
-        let (total, stripes) = self.survey(file, everything)?;
+        let (total, stripes) = self.survey(file, header.clean)?;
         let plan = |leases: Leases| {
             let durable =
                 leases.leased.iter().map(|leased| leased.lease.durable).max().unwrap_or(0);
@@ -78,31 +81,32 @@ impl Engine {
             };
             self.plan(&leases, trust)
         };
-        let plans: Vec<Plan> = self.side_by_side(stripes, plan)?;
+        let plans: Vec<Plan> = self.side_by_side(stripes, total, plan)?;
         self.mark(file, &plans)?;
         let leased: Vec<usize> =
             plans.iter().flat_map(|plan| &plan.window).map(|(segment, _)| *segment).collect();
         self.space.adopt(total, &leased, header.leases + 1);
-        self.side_by_side(plans.into_iter().enumerate().collect(), |(number, plan)| {
+        self.side_by_side(plans.into_iter().enumerate().collect(), total, |(number, plan)| {
             self.replay(number, &plan, header.versions)
         })?;
         file.begin_writing()
     }
 
     /// Segments that were ever leased, and for each stripe its leases in order and its greatest one that was freed.
-    fn survey(&self, file: &FileLog, everything: bool) -> Result<(usize, Vec<Leases>)> {
+    fn survey(&self, file: &FileLog, clean: bool) -> Result<(usize, Vec<Leases>)> {
         let mut stripes = vec![Leases::default(); self.stripes.len()];
         let mut total = 0;
         for number in 0..file.segments() {
             let found = file.segment(number)?.read();
             match found {
                 Found::Blank | Found::Unfinished => continue,
-                Found::Damaged if everything => {
+                Found::Damaged if clean => {
                     return Err(Error::Corrupt {
                         what: "neither header nor trailer of a segment is what was written",
                         offset: file.byte_of(number),
                     });
                 }
+                // A lease that was being written when the process died; no single damaged place looks like that.
                 Found::Damaged => {}
                 Found::Leased { lease, state, .. } => {
                     let stripe = &mut stripes[lease.stripe as usize];
@@ -270,15 +274,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Does something for each item, on as many threads as there are cores.
+    /// Does something for each stripe, on as many threads as there are cores and enough segments for.
     fn side_by_side<T: Send, R: Send>(
         &self,
         items: Vec<T>,
+        segments: usize,
         work: impl Fn(T) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.min(items.len()).min(segments / SEGMENTS_PER_THREAD);
+        if threads < 2 {
+            return items.into_iter().map(work).collect();
+        }
         let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
-        let share = items.len().div_ceil(threads.max(1)).max(1);
+        let share = items.len().div_ceil(threads);
         let work = &work;
         std::thread::scope(|scope| {
             let running: Vec<_> = items

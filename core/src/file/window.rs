@@ -51,8 +51,11 @@ impl<'a> Writer<'a> {
 
     /// The lease of the segment in which a word lies.
     fn lease_of(&self, word: usize) -> u64 {
-        let geometry = &self.engine.geometry;
-        self.engine.log.view().load(geometry.first_word(geometry.segment_of(word)))
+        self.lease_in(self.engine.geometry.segment_of(word))
+    }
+
+    fn lease_in(&self, segment: usize) -> u64 {
+        self.engine.log.view().load(self.engine.geometry.first_word(segment))
     }
 
     /// Removes an entry because somebody asked for it; in a file, with a record that says so.
@@ -146,16 +149,15 @@ impl<'a> Writer<'a> {
         moment: &Moment<'_>,
     ) -> Result<()> {
         file.reserve_numbers(number, self.state.writes)?;
-        let oldest = match self.state.oldest_segment() {
-            Some(oldest) => self.engine.log.view().load(self.engine.geometry.first_word(oldest)),
-            None => number,
-        };
+        // What was copied out of an older one may not be durable yet when this lease is.
+        let retired = file.oldest_retired(self.state.number as u64)?;
+        let oldest = retired.or_else(|| self.state.oldest_segment().map(|n| self.lease_in(n)));
         let lease = Lease {
             number,
             stripe: self.state.number as u64,
             leased_at_ms: moment.now_ms(),
             previous: 0,
-            oldest,
+            oldest: oldest.unwrap_or(number),
             durable: 0,
         };
         file.begin_lease(segment, lease, &mut self.state.leases)
@@ -168,7 +170,7 @@ impl<'a> Writer<'a> {
         self.state.leased[Pool::Admission as usize] += geometry.segment_words();
         self.stripe.counters.used_words.add(SEGMENT_HEADER_WORDS);
         self.state.sealed[Pool::Admission as usize].push_back(segment);
-        self.state.leases.last = self.engine.log.view().load(geometry.first_word(segment));
+        self.state.leases.last = self.lease_in(segment);
     }
 
     /// Lets a record of an adopted segment count.

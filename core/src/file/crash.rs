@@ -1,0 +1,298 @@
+//! Power cuts and deaths of the process, by the thousand: random operations on a fake disk, images of what could be left
+//! at every moment, and what a store that opens each of them may say.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::file::disk::BootId;
+use crate::file::fake::{Dice, FakeDisk};
+use crate::options::{Durability, Options, Tuning};
+use crate::update::{Change, NewValue};
+
+const RESERVED: u64 = 128 << 10;
+const MAX_BYTES: u64 = 64 << 10;
+const KEYS: usize = 16;
+const LEVELS: [Durability; 3] =
+    [Durability::Process, Durability::Interval(Duration::from_secs(1 << 30)), Durability::Sync];
+
+/// What a key has been: the number of each value that it got, `None` where it was removed.
+#[derive(Debug, Clone)]
+struct Past {
+    states: Vec<Option<u64>>,
+    /// The first of them that a power cut may leave.
+    durable: usize,
+}
+
+/// How an image came about, and so what it may have lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// The process was killed.
+    Process,
+    /// The power went.
+    Power,
+}
+
+/// A store under test and what it must say.
+struct Trial {
+    level: Durability,
+    disk: Arc<FakeDisk>,
+    engine: Engine,
+    dice: Dice,
+    past: BTreeMap<usize, Past>,
+    values: u64,
+    images: u64,
+    /// Images that were opened with the power failing again meanwhile.
+    doubles: u64,
+}
+
+fn options(level: Durability) -> Options {
+    let tuning = Tuning { segment_bytes: 4096, stripes: 2, seed: Some(11), ..Tuning::default() };
+    Options::file("").max_bytes(MAX_BYTES).tuning(tuning).durability(level)
+}
+
+fn key(number: usize) -> Vec<u8> {
+    format!("key {number}").into_bytes()
+}
+
+/// Each value is another: its number, and as many bytes as the number says.
+fn value(number: u64) -> Vec<u8> {
+    let len = number.wrapping_mul(0x9E37_79B9) as usize % 700;
+    number.to_le_bytes().into_iter().cycle().take(8 + len).collect()
+}
+
+/// The number of a value that was read.
+fn number_of(bytes: &[u8]) -> u64 {
+    let number = u64::from_le_bytes(*bytes.first_chunk().expect("a value begins with its number"));
+    assert_eq!(bytes, value(number), "a torn value");
+    number
+}
+
+fn get(engine: &Engine, number: usize) -> Option<u64> {
+    let key = key(number);
+    let mut bytes = Vec::new();
+    let hash = engine.admit_key(&key).unwrap();
+    let copy = crate::reader::CopyTo(&mut bytes);
+    let found = engine.read(hash, &key, &engine.moment(), copy).unwrap();
+    found.map(|()| number_of(&bytes))
+}
+
+fn remove(engine: &Engine, number: usize) -> Result<()> {
+    engine.update(&key(number), |_, _| Ok((Change::Remove, ()))).map(|_| ())
+}
+
+impl Trial {
+    fn new(level: Durability, seed: u64) -> Trial {
+        let disk = Arc::new(FakeDisk::new(RESERVED));
+        let engine = open(&disk, level).unwrap();
+        let past = Past { states: vec![None], durable: 0 };
+        Trial {
+            level,
+            disk,
+            engine,
+            dice: Dice::new(seed),
+            past: (0..KEYS).map(|number| (number, past.clone())).collect(),
+            values: 0,
+            images: 0,
+            doubles: 0,
+        }
+    }
+
+    /// A random operation, with images from before it, in the midst of it and after it.
+    fn step(&mut self) {
+        self.disk.observe();
+        let before = self.past.clone();
+        let photographed = self.dice.below(2) == 0;
+        if photographed {
+            let seed = self.dice.next();
+            self.disk.photograph(seed);
+        }
+        self.operate();
+        let images = self.disk.take_images();
+        self.disk.stop_photographing();
+        // In the midst: what was durable before, and perhaps what this operation did.
+        let during: BTreeMap<usize, Past> = self
+            .past
+            .iter()
+            .map(|(number, past)| {
+                let durable = before[number].durable.min(past.durable);
+                (*number, Past { states: past.states.clone(), durable })
+            })
+            .collect();
+        for image in images {
+            self.check(&image, Cut::Power, &during);
+        }
+        let torn = self.disk.process_image(Some(&mut self.dice));
+        let acknowledged = during
+            .iter()
+            .map(|(number, past)| {
+                let durable = before[number].states.len() - 1;
+                (*number, Past { states: past.states.clone(), durable })
+            })
+            .collect();
+        self.check(&torn, Cut::Process, &acknowledged);
+        let after = self.past.clone();
+        let image = self.disk.crash_image(&mut self.dice);
+        self.check(&image, Cut::Power, &after);
+    }
+
+    fn operate(&mut self) {
+        let number = self.dice.below(KEYS);
+        let what = self.dice.below(40);
+        match what {
+            0 => {
+                for number in 0..self.engine.stripes.len() {
+                    self.engine.clear_stripe(number, &self.engine.moment()).unwrap();
+                }
+                self.past.values_mut().for_each(|past| past.states.push(None));
+            }
+            1 | 2 => {
+                self.engine.file.as_ref().unwrap().sync().unwrap();
+                self.all_durable();
+            }
+            3 => {
+                self.engine.maintain(Duration::from_millis(5), &self.engine.moment()).unwrap();
+            }
+            4 => self.reopen(),
+            5..=13 => {
+                remove(&self.engine, number).unwrap();
+                self.past.get_mut(&number).unwrap().states.push(None);
+            }
+            14..=16 => {
+                // Another lifetime, which does not end here.
+                let expiry = 1 << 50 | self.dice.next() & 0xffff;
+                self.engine.update(&key(number), |_, _| Ok((Change::Expire(expiry), ()))).unwrap();
+            }
+            _ => {
+                self.values += 1;
+                let id = self.values;
+                let write = Change::Store(NewValue::Bytes(&value(id)), 0);
+                self.engine.update(&key(number), |_, _| Ok((write, ()))).unwrap();
+                self.past.get_mut(&number).unwrap().states.push(Some(id));
+            }
+        }
+        if self.level == Durability::Sync {
+            self.all_durable();
+        }
+    }
+
+    fn all_durable(&mut self) {
+        self.past.values_mut().for_each(|past| past.durable = past.states.len() - 1);
+    }
+
+    /// Closes the store and opens it again.
+    fn reopen(&mut self) {
+        let memory = Engine::open(&Options::memory(1 << 20)).unwrap();
+        drop(std::mem::replace(&mut self.engine, memory));
+        self.all_durable();
+        self.engine = open(&self.disk, self.level).unwrap();
+        self.verify(&self.engine, &self.past.clone());
+    }
+
+    /// Opens an image, sometimes with the power failing again meanwhile, and checks what it says.
+    fn check(&mut self, image: &[u8], cut: Cut, past: &BTreeMap<usize, Past>) {
+        let boot = if cut == Cut::Power { BootId(2) } else { BootId(1) };
+        // At this level a power cut may take anything; only wrong values are forbidden.
+        let lenient = cut == Cut::Power && self.level == Durability::Process;
+        let mut past = past.clone();
+        if lenient {
+            past.values_mut().for_each(|past| {
+                past.durable = 0;
+                past.states.push(None);
+            });
+        }
+        let disk = disk_of(image, boot);
+        let twice = self.dice.below(50) == 0;
+        if twice {
+            disk.photograph(self.dice.next());
+        }
+        self.images += 1;
+        let engine = match open(&disk, self.level) {
+            Ok(engine) => engine,
+            Err(error) => {
+                panic!("image {} of a {cut:?} cut, level {:?}: {error:?}", self.images, self.level)
+            }
+        };
+        self.verify(&engine, &past);
+        if twice {
+            // What it opened with is not undone, whatever it does next.
+            let found: BTreeMap<usize, Past> =
+                past.keys().map(|number| (*number, self.found(&engine, *number, &past))).collect();
+            let images = disk.take_images();
+            disk.stop_photographing();
+            std::mem::forget(engine);
+            for image in images {
+                self.doubles += 1;
+                let disk = disk_of(&image, BootId(3));
+                let engine = open(&disk, self.level).unwrap_or_else(|error| {
+                    panic!("second cut, level {:?}: {error:?}", self.level)
+                });
+                self.verify(&engine, &found);
+            }
+        }
+    }
+
+    /// What a key may be when recovery is cut off: what it was before, as recovery had not written anything of it.
+    fn found(&self, engine: &Engine, number: usize, past: &BTreeMap<usize, Past>) -> Past {
+        let now = get(engine, number);
+        let past = &past[&number];
+        let at = past.states.iter().rposition(|state| *state == now).unwrap_or(0);
+        Past { states: past.states[..=at].to_vec(), durable: past.durable.min(at) }
+    }
+
+    fn verify(&self, engine: &Engine, past: &BTreeMap<usize, Past>) {
+        for (number, past) in past {
+            let found = get(engine, *number);
+            assert!(
+                past.states[past.durable..].contains(&found),
+                "image {}, level {:?}: key {number} is {found:?}, not one of {:?}",
+                self.images,
+                self.level,
+                &past.states[past.durable..]
+            );
+        }
+        for number in 0..engine.stripes.len() {
+            engine.lock_stripe(number, &engine.moment()).unwrap().validate().unwrap();
+        }
+        engine.space.validate().unwrap();
+    }
+}
+
+fn disk_of(image: &[u8], boot: BootId) -> Arc<FakeDisk> {
+    let disk = FakeDisk::with_image(image, RESERVED);
+    disk.set_boot(boot);
+    Arc::new(disk)
+}
+
+fn open(disk: &Arc<FakeDisk>, level: Durability) -> Result<Engine> {
+    let disk: Arc<FakeDisk> = Arc::clone(disk);
+    Engine::open_on(disk, &options(level))
+}
+
+/// Runs trials until there were so many images; answers how many, and how many of a second crash.
+fn run(images: u64, seed: u64) -> (u64, u64) {
+    let mut counts = (0, 0);
+    for round in 0.. {
+        let mut trial = Trial::new(LEVELS[round % LEVELS.len()], seed + round as u64);
+        for _ in 0..60 {
+            trial.step();
+        }
+        counts = (counts.0 + trial.images, counts.1 + trial.doubles);
+        std::mem::forget(trial.engine);
+        if counts.0 + counts.1 >= images {
+            break;
+        }
+    }
+    counts
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_in_a_crash() {
+    let of = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let images = of("NYALA_CRASH_IMAGES").unwrap_or(20_000);
+    let seed = of("NYALA_CRASH_SEED").unwrap_or(1);
+    let (images, doubles) = run(images, seed);
+    println!("{images} images, and {doubles} of a second crash, seeds from {seed}");
+}
