@@ -18,6 +18,7 @@ use crate::clock::Moment;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evict::WORTH_COMPACTING;
+use crate::file::mutant::{Mutant, is_on};
 use crate::hash::Hash;
 use crate::index::SPARSE_BYTES_PER_ENTRY;
 use crate::log::record::{Kind, Record};
@@ -538,7 +539,9 @@ impl<'a> Writer<'a> {
             }
             Aim::Evict(keep) => keep,
         };
-        Some(self.take_victim(Pool::Admission, 0, keep))
+        let last = self.state.sealed[Pool::Admission as usize].len() - 1;
+        let index = if is_on(Mutant::AnyVictim) { last } else { 0 };
+        Some(self.take_victim(Pool::Admission, index, keep))
     }
 
     /// The segment of these pools that gives most back, if that is at least one `part`-th of it.

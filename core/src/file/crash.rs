@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::file::disk::BootId;
-use crate::file::fake::{Dice, FakeDisk};
+use crate::file::fake::{Dice, Effect, Failure, FakeDisk};
+use crate::file::mutant::{self, Mutant};
 use crate::options::{Durability, Options, Tuning};
 use crate::update::{Change, NewValue};
 
@@ -17,6 +18,21 @@ const MAX_BYTES: u64 = 64 << 10;
 const KEYS: usize = 16;
 const LEVELS: [Durability; 3] =
     [Durability::Process, Durability::Interval(Duration::from_secs(1 << 30)), Durability::Sync];
+
+const MUTANTS: [Mutant; 12] = [
+    Mutant::NoTombstone,
+    Mutant::AnyVictim,
+    Mutant::EarlyAcknowledgement,
+    Mutant::SumWithoutLease,
+    Mutant::UncheckedRecords,
+    Mutant::UnloggedClear,
+    Mutant::UnmarkedVoid,
+    Mutant::LengthTooSoon,
+    Mutant::ReuseTooSoon,
+    Mutant::OldestTooSoon,
+    Mutant::NumbersAgain,
+    Mutant::SyncAgain,
+];
 
 /// What a key has been: the number of each value that it got, `None` where it was removed.
 #[derive(Debug, Clone)]
@@ -271,21 +287,92 @@ fn open(disk: &Arc<FakeDisk>, level: Durability) -> Result<Engine> {
     Engine::open_on(disk, &options(level))
 }
 
+/// Answers how many images it made, and how many of a second crash.
+fn run_trial(level: Durability, seed: u64) -> (u64, u64) {
+    let mut trial = Trial::new(level, seed);
+    for _ in 0..60 {
+        trial.step();
+    }
+    if level == Durability::Sync {
+        trial.fail();
+    }
+    // It is not closed: its disk may be broken.
+    std::mem::forget(trial.engine);
+    (trial.images, trial.doubles)
+}
+
 /// Runs trials until there were so many images; answers how many, and how many of a second crash.
 fn run(images: u64, seed: u64) -> (u64, u64) {
     let mut counts = (0, 0);
     for round in 0.. {
-        let mut trial = Trial::new(LEVELS[round % LEVELS.len()], seed + round as u64);
-        for _ in 0..60 {
-            trial.step();
-        }
-        counts = (counts.0 + trial.images, counts.1 + trial.doubles);
-        std::mem::forget(trial.engine);
+        let (some, twice) = run_trial(LEVELS[round % LEVELS.len()], seed + round as u64);
+        counts = (counts.0 + some, counts.1 + twice);
         if counts.0 + counts.1 >= images {
             break;
         }
     }
     counts
+}
+
+impl Trial {
+    /// A sync fails, and with it every change from then on.
+    fn fail(&mut self) {
+        self.disk.fail_nth(Effect::Sync, 1, Failure::Once);
+        let mut acknowledged = 0;
+        for _ in 0..3 {
+            let number = self.dice.below(KEYS);
+            self.values += 1;
+            let done = self.engine.set(&key(number), &value(self.values));
+            let past = self.past.get_mut(&number).unwrap();
+            past.states.push(Some(self.values));
+            if done.is_ok() && self.level == Durability::Sync {
+                past.durable = past.states.len() - 1;
+                acknowledged += 1;
+            }
+        }
+        let after = self.past.clone();
+        for _ in 0..4 {
+            let image = self.disk.crash_image(&mut self.dice);
+            self.check(&image, Cut::Power, &after);
+        }
+        assert_eq!(acknowledged, 0, "a write was acknowledged after a failed sync");
+    }
+}
+
+/// How many images it takes to notice a bug.
+fn images_until_noticed(mutant: Mutant) -> Option<u64> {
+    const MOST: u64 = 30_000;
+    mutant::switch(Some(mutant));
+    let mut images = 0;
+    let mut noticed = None;
+    for round in 0.. {
+        // Each round is a trial of its own, so that the images of those before it are known.
+        let trial =
+            std::panic::catch_unwind(|| run_trial(LEVELS[round % LEVELS.len()], round as u64));
+        match trial {
+            Ok((some, twice)) => images += some + twice,
+            Err(_) => noticed = Some(images),
+        }
+        if noticed.is_some() || images > MOST {
+            break;
+        }
+    }
+    mutant::switch(None);
+    noticed
+}
+
+#[test]
+fn bugs_of_other_stores_are_noticed() {
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let found: Vec<_> =
+        MUTANTS.iter().map(|mutant| (*mutant, images_until_noticed(*mutant))).collect();
+    std::panic::set_hook(quiet);
+    for (mutant, images) in &found {
+        println!("{mutant:?}: {images:?} images before the trial that notices it");
+    }
+    let missed: Vec<_> = found.iter().filter(|(_, images)| images.is_none()).collect();
+    assert!(missed.is_empty(), "not noticed: {missed:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
 use crate::file::header::{self, MainHeader, Opened, RESERVATION_MAX};
+use crate::file::mutant::{Mutant, is_on};
 use crate::file::segment::{Found, Lease, Segment, State};
 use crate::file::syncer::{Syncer, Ticket};
 use crate::options::Durability;
@@ -135,7 +136,10 @@ impl FileLog {
     pub(crate) fn end_writing(&self, segments: usize) -> Result<()> {
         self.sync()?;
         // A file in which nothing was ever leased is shorter.
-        let len = self.byte_of(segments).min(*lock(&self.len));
+        let len = match is_on(Mutant::LengthTooSoon) {
+            true => self.byte_of(segments),
+            false => self.byte_of(segments).min(*lock(&self.len)),
+        };
         self.change_header(|header, disk| {
             header.clean = true;
             header.unordered = false;
@@ -251,7 +255,7 @@ impl FileLog {
 
     /// Takes a segment whose live records were all copied. Answers whether it may be leased again at once.
     pub(crate) fn retire(&self, segment: usize) -> Result<bool> {
-        if self.durability == Durability::Process {
+        if self.durability == Durability::Process || is_on(Mutant::ReuseTooSoon) {
             self.set_state(segment, State::Freed)?;
             return Ok(true);
         }
@@ -309,6 +313,7 @@ impl FileLog {
                 }
                 Ok(())
             }
+            Durability::Sync if is_on(Mutant::EarlyAcknowledgement) => Ok(()),
             Durability::Sync => self.sync(),
         }
     }

@@ -14,6 +14,7 @@ mod format;
 pub(crate) mod header;
 pub(crate) mod interval;
 pub(crate) mod log;
+pub(crate) mod mutant;
 pub(crate) mod open;
 #[cfg(all(unix, not(loom)))]
 pub(crate) mod real;

@@ -12,6 +12,7 @@
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file::log::FileLog;
+use crate::file::mutant::{Mutant, is_on};
 use crate::file::segment::{Found, Lease, State};
 use crate::log::record::Record;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
@@ -68,6 +69,8 @@ impl Engine {
         let header = file.header();
         let everything = header.clean || header.boot.is_same_boot(file.disk().boot_id());
         let (total, stripes) = self.survey(file, header.clean)?;
+        let numbers = stripes.iter().flat_map(|stripe| &stripe.leased);
+        let greatest = numbers.map(|leased| leased.lease.number).max().unwrap_or(0);
         let plan = |leases: Leases| {
             let durable =
                 leases.leased.iter().map(|leased| leased.lease.durable).max().unwrap_or(0);
@@ -85,7 +88,11 @@ impl Engine {
         self.mark(file, &plans)?;
         let leased: Vec<usize> =
             plans.iter().flat_map(|plan| &plan.window).map(|(segment, _)| *segment).collect();
-        self.space.adopt(total, &leased, header.leases + 1);
+        let greatest = match is_on(Mutant::NumbersAgain) {
+            true => greatest,
+            false => header.leases,
+        };
+        self.space.adopt(total, &leased, greatest + 1);
         self.side_by_side(plans.into_iter().enumerate().collect(), total, |(number, plan)| {
             self.replay(number, &plan, header.versions)
         })?;
@@ -236,7 +243,8 @@ impl Engine {
         let mut marked = false;
         for plan in plans {
             let out = plan.out.iter().map(|segment| (*segment, State::Freed));
-            let void = plan.void.iter().map(|segment| (*segment, State::Discarded));
+            let void = plan.void.iter().filter(|_| !is_on(Mutant::UnmarkedVoid));
+            let void = void.map(|segment| (*segment, State::Discarded));
             for (segment, state) in out.chain(void) {
                 file.set_state(segment, state)?;
                 marked = true;

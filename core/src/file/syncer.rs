@@ -4,6 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
+use crate::file::mutant::{Mutant, is_on};
 
 /// Number of a sync, counted from 1 as they start.
 pub(crate) type Ticket = u64;
@@ -70,7 +71,9 @@ impl Syncer {
                 Err(error) => {
                     // Whoever started it is told why; it is never tried again, because the system may have dropped what it
                     // could not write and would call the next one a success.
-                    state.failure = Some(error.clone());
+                    if !is_on(Mutant::SyncAgain) {
+                        state.failure = Some(error.clone());
+                    }
                     self.finished.notify_all();
                     return Err(error);
                 }

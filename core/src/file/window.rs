@@ -5,6 +5,7 @@ use crate::clock::Moment;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file::log::FileLog;
+use crate::file::mutant::{Mutant, is_on};
 use crate::file::segment::{Lease, State};
 use crate::hash::Hash;
 use crate::log::record::{Header, Kind, Record};
@@ -66,7 +67,7 @@ impl<'a> Writer<'a> {
         key: &[u8],
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
-        if self.engine.geometry.in_file {
+        if self.engine.geometry.in_file && !is_on(Mutant::NoTombstone) {
             self.append_mark(Kind::Tombstone, key, moment)?;
         }
         self.remove(found, hash, Cause::Removed);
@@ -102,7 +103,9 @@ impl<'a> Writer<'a> {
         }
         // In a segment of its own, so that all others can go.
         self.seal_open(Pool::Admission);
-        self.append_mark(Kind::Clear, &[], moment)?;
+        if !is_on(Mutant::UnloggedClear) {
+            self.append_mark(Kind::Clear, &[], moment)?;
+        }
         self.forget_all();
         self.state.filling = true;
         let oldest_first = self.state.victim.take().map(|victim| victim.segment);
@@ -150,7 +153,9 @@ impl<'a> Writer<'a> {
     ) -> Result<()> {
         file.reserve_numbers(number, self.state.writes)?;
         // What was copied out of an older one may not be durable yet when this lease is.
-        let retired = file.oldest_retired(self.state.number as u64)?;
+        let retired = file
+            .oldest_retired(self.state.number as u64)?
+            .filter(|_| !is_on(Mutant::OldestTooSoon));
         let oldest = retired.or_else(|| self.state.oldest_segment().map(|n| self.lease_in(n)));
         let lease = Lease {
             number,
