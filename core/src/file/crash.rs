@@ -362,6 +362,7 @@ fn images_until_noticed(mutant: Mutant) -> Option<u64> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how soon each is noticed")]
 fn bugs_of_other_stores_are_noticed() {
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
@@ -376,6 +377,7 @@ fn bugs_of_other_stores_are_noticed() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "counts add up over runs")]
 fn nothing_acknowledged_is_lost_in_a_crash() {
     let of = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let images = of("NYALA_CRASH_IMAGES").unwrap_or(20_000);

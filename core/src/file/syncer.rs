@@ -1,5 +1,6 @@
 //! Syncs that many writers share: whoever needs one waits for the next that starts, and one of them starts it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
@@ -14,6 +15,8 @@ pub(crate) struct Syncer {
     state: Mutex<State>,
     /// A sync has finished or failed.
     finished: Condvar,
+    /// Whether `failure` is set: asked before every change.
+    failed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -21,8 +24,8 @@ struct State {
     started: Ticket,
     finished: Ticket,
     running: bool,
-    /// Why a sync failed: nobody knows what is durable since.
-    failure: Option<Error>,
+    /// Whether a sync failed: nobody knows what is durable since.
+    failure: bool,
 }
 
 impl Syncer {
@@ -37,11 +40,10 @@ impl Syncer {
     }
 
     /// Answers an error if a sync has failed.
+    #[inline]
     pub(crate) fn check(&self) -> Result<()> {
-        match self.lock().failure {
-            Some(_) => Err(Error::Poisoned),
-            None => Ok(()),
-        }
+        // A change that comes at the same time as the failure is told by the sync that it waits for.
+        if self.failed.load(Ordering::Relaxed) { Err(Error::Poisoned) } else { Ok(()) }
     }
 
     /// Waits until what was stored before the call is durable.
@@ -49,7 +51,7 @@ impl Syncer {
         let mut state = self.lock();
         let wanted = state.started + 1;
         loop {
-            if state.failure.is_some() {
+            if state.failure {
                 return Err(Error::Poisoned);
             }
             if state.finished >= wanted {
@@ -72,7 +74,8 @@ impl Syncer {
                     // Whoever started it is told why; it is never tried again, because the system may have dropped what it
                     // could not write and would call the next one a success.
                     if !is_on(Mutant::SyncAgain) {
-                        state.failure = Some(error.clone());
+                        state.failure = true;
+                        self.failed.store(true, Ordering::Relaxed);
                     }
                     self.finished.notify_all();
                     return Err(error);
@@ -90,7 +93,7 @@ impl Syncer {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
 
     use super::*;
     use crate::file::disk::PAGE_BYTES;
