@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::clock;
-use crate::commands::{self, Args, Batch, Call};
+use crate::commands::{self, Args, Batch, Call, Spec};
 use crate::parser::{Found, Parser};
 use crate::reply::Replies;
 use crate::session::Session;
@@ -60,6 +60,7 @@ pub(crate) fn execute(
     replies.protocol = session.protocol;
     let mut waiting = Waiting::default();
     let (mut consumed, mut count, mut paused) = (0, 0, false);
+    let mut spec = None;
     while !session.closing && !paused {
         let rest = &input[consumed..];
         let (len, args) = match parser.next(rest) {
@@ -78,7 +79,10 @@ pub(crate) fn execute(
             continue;
         }
         count += 1;
-        let spec = commands::lookup(args.at(0));
+        // Most pipelines repeat one command.
+        if !spec.is_some_and(|spec: &Spec| spec.is_called(args.at(0))) {
+            spec = commands::lookup(args.at(0));
+        }
         // The last request of an input has none to be run with, unless some wait. The arguments of a line lie elsewhere.
         let more = consumed < input.len() || !waiting.gets.is_empty() || !waiting.sets.is_empty();
         let batch = spec.map_or(Batch::Never, |spec| spec.batch);

@@ -30,6 +30,11 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
+    #[inline]
+    pub(crate) fn is_called(&self, name: &[u8]) -> bool {
+        self.name.as_bytes().eq_ignore_ascii_case(name)
+    }
+
     pub(crate) fn admits(&self, args: usize) -> bool {
         let args = i64::try_from(args).unwrap_or(i64::MAX);
         if self.arity < 0 { args >= -self.arity } else { args == self.arity }
