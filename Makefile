@@ -29,6 +29,7 @@ test: check ## Run everything that guards the project
 	sh ffi/test.sh
 	sh python/test.sh
 	cargo test -p nyala-bench --release
+	cargo test -p nyala-resp --release
 	PROFILE=smoke OUT=target/smoke sh bench-suite/compare.sh
 
 check: ## Check format, lints and documentation

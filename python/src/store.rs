@@ -99,7 +99,7 @@ impl Store {
         &self,
         py: Python<'py>,
         most: &Bound<'py, PyAny>,
-        find: impl Fn(&nyala::Store, usize) -> nyala::Result<Vec<(Vec<u8>, u64)>> + Send,
+        find: fn(&nyala::Store, usize) -> nyala::Result<Vec<(Vec<u8>, u64)>>,
     ) -> PyResult<Vec<(Bound<'py, PyBytes>, u64)>> {
         let most = args::most(most)?;
         let inside = self.enter(py)?;
