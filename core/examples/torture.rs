@@ -4,6 +4,8 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "../tests/kill/mod.rs"]
+mod kill;
 #[path = "../tests/linearizable/mod.rs"]
 mod linearizable;
 #[path = "../tests/model/mod.rs"]
@@ -23,6 +25,7 @@ const USAGE: &str = "\
 usage: torture model     [--ops N] [--seed S] [--shape K]
        torture stress    [--seconds N] [--threads T] [--store K] [--seed S] [--burst-ms N]
        torture histories [--count N] [--seed S] [--shape K]
+       torture kills     [--count N] [--seed S] [--rounds N]
 
 model   one thread, every answer compared with a plain map's
         --ops      operations in all, 1000000
@@ -38,7 +41,11 @@ histories
         four threads on a few keys, an order sought that explains what they were answered
         --count    histories in all, 10000
         --seed     of the first trial; the next has one more, 1
-        --shape    number of the store's shape; without it each takes its turn";
+        --shape    number of the store's shape; without it each takes its turn
+kills   processes that write to a file, each killed after some milliseconds, and what must be there then
+        --count    processes in all, 10000
+        --rounds   that write to one file, one after the other, 50
+        --seed     of the first file; the next has one more, 1";
 
 /// Operations of a model trial, which then begins with an empty store again.
 const TRIAL_OPS: u64 = 100_000;
@@ -214,6 +221,40 @@ fn torture_histories(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
+fn torture_kills(arguments: &Arguments) -> Result<(), String> {
+    let count = number(arguments, "count", 10_000);
+    let rounds = number(arguments, "rounds", 50).max(1);
+    let seed = number(arguments, "seed", 1);
+    let folder = std::env::temp_dir().join(format!("nyala-kills-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let begun = Instant::now();
+    let mut files = 0;
+    let mut all = kill::parent::Totals::default();
+    println!("killed, acknowledged, refused for want of room, under way when killed, in all:");
+    let totals = kill::parent::run(&folder, count, rounds, seed, |shape, level, totals| {
+        files += 1;
+        all.add(totals);
+        println!(
+            "  {shape:<18} {level:<10} {:>4} {:>8} {:>6} {:>5} {:>8}",
+            totals.kills, totals.acknowledged, totals.full, totals.under_way, all.kills
+        );
+    })?;
+    let _ = std::fs::remove_dir_all(&folder);
+    println!(
+        "kills: {} processes killed, {} of them while opening, {} operations acknowledged, {} under way, {} looks at \
+         {} entries, seeds {seed} to {}, {:.1} s, nothing lost",
+        totals.kills,
+        totals.while_opening,
+        totals.acknowledged,
+        totals.under_way,
+        totals.looks,
+        totals.entries,
+        seed.wrapping_add(u64::saturating_sub(files, 1)),
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
 fn run() -> Result<(), String> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
@@ -223,6 +264,8 @@ fn run() -> Result<(), String> {
             torture_stress(&parse(words, &known)?)
         }
         Some("histories") => torture_histories(&parse(words, &["count", "seed", "shape"])?),
+        Some("kills") => torture_kills(&parse(words, &["count", "seed", "rounds"])?),
+        Some(kill::CHILD) => kill::child::run(words),
         Some("--help" | "-h") => {
             println!("{USAGE}");
             Ok(())

@@ -210,6 +210,34 @@ fn a_full_file_refuses_and_forgets_nothing() {
     }
 }
 
+/// The file is cut to what it needs when it is closed, and is then shorter than it was at the close before.
+#[test]
+fn a_file_that_became_shorter_is_opened_again() {
+    let folder = Folder::new("shorter");
+    let tuning = Tuning { segment_bytes: 4096, stripes: 2, ..Tuning::default() };
+    let open = || Store::open(Options::file(folder.file()).max_bytes(MIB).tuning(tuning)).unwrap();
+    let len = || std::fs::metadata(folder.file()).unwrap().len();
+    {
+        let store = open();
+        for key in 0..500_u32 {
+            store.set(key.to_le_bytes(), [1; 1000]).unwrap();
+        }
+    }
+    let long = len();
+    open().clear().unwrap();
+    // What is written now goes to the lowest free segments.
+    for _ in 0..5 {
+        let store = open();
+        for key in 0..200_u32 {
+            store.set((key % 10).to_le_bytes(), [2; 500]).unwrap();
+        }
+        validate(&store).unwrap();
+    }
+    assert!(len() < long / 2, "{} of {long} bytes", len());
+    open().set("key", "value").unwrap();
+    assert_eq!(open().get("key").unwrap().as_deref(), Some(&b"value"[..]));
+}
+
 #[test]
 fn one_store_at_a_time() {
     let folder = Folder::new("locked");

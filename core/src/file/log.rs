@@ -11,7 +11,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::file::disk::Disk;
+use crate::file::disk::{Disk, PAGE_BYTES};
 use crate::file::header::{self, MainHeader, Opened, RESERVATION_MAX};
 use crate::file::mutant::{Mutant, is_on};
 use crate::file::segment::{Found, Lease, Segment, State};
@@ -135,18 +135,22 @@ impl FileLog {
     /// After everything was sealed: makes all durable and says that the store was closed.
     pub(crate) fn end_writing(&self, segments: usize) -> Result<()> {
         self.sync()?;
-        // A file in which nothing was ever leased is shorter.
+        // Space that was refused was not added to the file.
         let len = match is_on(Mutant::LengthTooSoon) {
             true => self.byte_of(segments),
             false => self.byte_of(segments).min(*lock(&self.len)),
         };
-        self.change_header(|header, disk| {
-            header.clean = true;
-            header.unordered = false;
-            header.durable_lease = header.leases;
-            header.durable_len = len;
-            header.latest_ms = header.latest_ms.max(disk.now_ms());
-        })?;
+        let shrinks = len < self.header().durable_len;
+        // Neither copy may say that a file is longer than it is: one whose end was lost is refused.
+        for _ in 0..if shrinks { 2 } else { 1 } {
+            self.change_header(|header, disk| {
+                header.clean = true;
+                header.unordered = false;
+                header.durable_lease = header.leases;
+                header.durable_len = len;
+                header.latest_ms = header.latest_ms.max(disk.now_ms());
+            })?;
+        }
         self.disk.truncate(len)
     }
 
@@ -174,8 +178,9 @@ impl FileLog {
 
     /// Gets space and memory for a segment: from now on stores to it cannot fail.
     pub(crate) fn prepare(&self, segment: usize) -> Result<()> {
-        let first = self.byte_of(segment);
-        let end = first + self.segment_bytes;
+        // Segments may be smaller than a page.
+        let first = self.byte_of(segment) / PAGE_BYTES * PAGE_BYTES;
+        let end = (self.byte_of(segment) + self.segment_bytes).next_multiple_of(PAGE_BYTES);
         let prepare = || {
             let mut len = lock(&self.len);
             if *len < end + GUARD_BYTES {
@@ -184,8 +189,8 @@ impl FileLog {
                 *len = longer;
             }
             drop(len);
-            self.disk.allocate(first, self.segment_bytes)?;
-            self.disk.populate(first, self.segment_bytes)
+            self.disk.allocate(first, end - first)?;
+            self.disk.populate(first, end - first)
         };
         prepare().inspect_err(|error| *lock(&self.refused) = Some(error.clone()))
     }
