@@ -9,7 +9,8 @@ use nyala::{Durability, Options, Store};
 const ROUNDS: usize = 5;
 
 fn main() -> nyala::Result<()> {
-    let entries = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000_000_u64);
+    let entries =
+        std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000_000_u64);
     let path = std::env::temp_dir().join(format!("nyala-file-cost-{}", std::process::id()));
     let memory = Store::open(Options::memory(2 << 30))?;
     let file = Store::open(Options::file(&path).durability(Durability::Process))?;
@@ -32,7 +33,10 @@ fn main() -> nyala::Result<()> {
             for step in 0..entries / 4 {
                 store.set(key(scattered(step, entries)), [8; 64])?;
             }
-            println!("{name:8} get {get:7.0} ns   overwrite {:7.0} ns", nanos(started, entries / 4));
+            println!(
+                "{name:8} get {get:7.0} ns   overwrite {:7.0} ns",
+                nanos(started, entries / 4)
+            );
         }
     }
     let stats = file.stats();

@@ -18,7 +18,7 @@ use crate::hash::{Hash, KeyHasher};
 use crate::index::{Directory, Index};
 use crate::log::segment::Segments;
 use crate::log::space::{Regions, Space};
-use crate::options::{Eviction, Options};
+use crate::options::{Access, Eviction, Options};
 use crate::reclaim::Pacer;
 use crate::region::Region;
 use crate::removal::Listening;
@@ -56,7 +56,11 @@ impl Engine {
         match &options.path {
             None => Engine::build(Geometry::new(options)?, options),
             Some(path) => {
-                let disk = RealDisk::open(path, map_bytes(options), Mode::ReadWrite)?;
+                let mode = match options.access {
+                    Access::Write => Mode::ReadWrite,
+                    Access::Read | Access::Salvage => Mode::ReadOnly,
+                };
+                let disk = RealDisk::open(path, map_bytes(options), mode)?;
                 Engine::open_on(Arc::new(disk), options)
             }
         }

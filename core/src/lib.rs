@@ -76,6 +76,7 @@ mod update;
 
 pub use clock::Clock;
 pub use error::{Error, IoFailure, Result};
+pub use file::copy::{FileReport, salvage, verify};
 #[doc(hidden)]
 pub use options::Tuning;
 pub use options::{

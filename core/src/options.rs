@@ -34,6 +34,7 @@ pub struct Options {
     /// Where the store lives; `None` in memory.
     pub(crate) path: Option<PathBuf>,
     pub(crate) durability: Durability,
+    pub(crate) access: Access,
     pub(crate) eviction: Eviction,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) listening: Listening,
@@ -70,6 +71,16 @@ pub enum Durability {
     Sync,
 }
 
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Write,
+    /// It is recovered in memory; the file stays as it is.
+    Read,
+    /// The same, and what is damaged is left out.
+    Salvage,
+}
+
 /// Geometry that tests change to reach rare states soon; everybody else leaves it alone.
 #[derive(Debug, Clone, Copy, Default)]
 #[doc(hidden)]
@@ -93,6 +104,7 @@ impl Options {
             max_bytes,
             path: None,
             durability: Durability::default(),
+            access: Access::Write,
             eviction: Eviction::None,
             clock: None,
             listening: Listening::default(),
@@ -135,6 +147,14 @@ impl Options {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Options {
         self.durability = durability;
+        self
+    }
+
+    /// Opens a file only to read it: beside other readers, while nobody has it open for writing. What it holds is read into the
+    /// index; the file stays as it is. Every change answers [`Error::ReadOnly`].
+    #[must_use]
+    pub fn read_only(mut self) -> Options {
+        self.access = Access::Read;
         self
     }
 
@@ -221,6 +241,11 @@ impl Options {
             return Err(Error::InvalidArgument(format!(
                 "max_bytes = {max_bytes} bytes lies outside {least} to {MAX_MAX_BYTES} bytes"
             )));
+        }
+        if self.path.is_none() && self.access != Access::Write {
+            return Err(Error::InvalidArgument(
+                "read_only asks for a file: a store in memory begins without entries".into(),
+            ));
         }
         match self.durability {
             Durability::Process => Ok(()),

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::index::Slot;
 use crate::log::record::Record;
-use crate::reader::CopyTo;
+use crate::reader::Entry;
 use crate::sync::{Ordering, fence};
 
 /// A key and its value.
@@ -54,8 +54,8 @@ impl Cursor {
         let mut batch = Vec::new();
         let mut looked = 0;
         while batch.len() < budget.max(1) {
-            if let Some(entry) = self.next_pending()? {
-                batch.push(entry);
+            if let Some((key, value, _)) = self.next_pending()? {
+                batch.push((key, value));
                 continue;
             }
             match self.next_page {
@@ -68,17 +68,31 @@ impl Cursor {
         Ok(Some(batch))
     }
 
-    /// The next buffered entry that still exists.
-    fn next_pending(&mut self) -> Result<Option<KeyValue>> {
+    /// The next entry, with its expiry in milliseconds since the epoch, 0 for none; `None` at the end.
+    pub(crate) fn next_entry(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>, u64)>> {
+        loop {
+            if let Some(entry) = self.next_pending()? {
+                return Ok(Some(entry));
+            }
+            let Some(position) = self.next_page else { return Ok(None) };
+            self.load_page(position)?;
+        }
+    }
+
+    /// The next buffered entry that still exists, with its expiry.
+    fn next_pending(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>, u64)>> {
         self.engine.birthplace.check()?;
         let moment = self.engine.moment();
         while let Some((_, range)) = self.pending.pop() {
             let key = &self.keys[range];
             let mut value = Vec::new();
             let hash = self.engine.hasher.hash(key);
-            let found = self.engine.read(hash, key, &moment, CopyTo(&mut value))?;
-            if found.is_some() {
-                return Ok(Some((key.to_vec(), value)));
+            let found = self.engine.read(hash, key, &moment, |entry: Entry<'_>| {
+                entry.value.copy_to_vec(&mut value);
+                entry.expiry
+            })?;
+            if let Some(expiry) = found {
+                return Ok(Some((key.to_vec(), value, expiry)));
             }
         }
         Ok(None)
@@ -158,15 +172,11 @@ impl Iterator for Cursor {
     type Item = Result<KeyValue>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.next_pending() {
-                Ok(None) => {}
-                found => return found.transpose(),
-            }
-            let position = self.next_page?;
-            if let Err(error) = self.load_page(position) {
+        match self.next_entry() {
+            Ok(entry) => entry.map(|(key, value, _)| Ok((key, value))),
+            Err(error) => {
                 self.next_page = None;
-                return Some(Err(error));
+                Some(Err(error))
             }
         }
     }

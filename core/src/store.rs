@@ -1,12 +1,14 @@
 //! The public handle. Operations that change an entry say what they want, most of them as a closure; `update.rs` does it.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock::ceil_ms;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::file::copy::FileReport;
 use crate::options::Options;
 use crate::pin::Pinned;
 use crate::reader::{CopyTo, Entry, Value, Visit};
@@ -404,6 +406,7 @@ impl Store {
     /// as it was, and no entry is lost.
     pub fn set_max_bytes(&self, max_bytes: u64) -> Result<()> {
         self.engine.birthplace.check()?;
+        self.engine.admit_change()?;
         self.engine.resize(max_bytes, &self.engine.moment())
     }
 
@@ -457,6 +460,7 @@ impl Store {
     /// this lets them pay less.
     pub fn maintain(&self, budget: Duration) -> Result<WorkLeft> {
         self.engine.birthplace.check()?;
+        self.engine.admit_change()?;
         Ok(WorkLeft { bytes: self.engine.maintain(budget, &self.engine.moment())? })
     }
 
@@ -480,6 +484,25 @@ impl Store {
     pub fn sync(&self) -> Result<()> {
         self.engine.birthplace.check()?;
         self.engine.file.as_ref().map_or(Ok(()), |file| file.sync())
+    }
+
+    /// Writes a copy of the store to a new file while it is in use, by other threads too: each entry as it is at some moment of
+    /// the call, with its lifetime. Nothing is at `path` until the copy is whole, checked and durable. Reads every entry; the
+    /// copy's index takes as much memory again meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is something at `path` already or it cannot be written; the store goes on.
+    pub fn backup(&self, path: impl AsRef<Path>) -> Result<FileReport> {
+        let cursor = self.scan("")?;
+        self.engine.back_up(cursor, path.as_ref())
+    }
+
+    /// The invariants, as an error.
+    pub(crate) fn check_structure(&self) -> Result<()> {
+        self.validate().map_err(|_| Error::Corrupt {
+            what: "the index that was made of the file is not sound",
+            offset: 0,
+        })
     }
 
     /// Checks every structural invariant of a store that nobody writes to. For tests.

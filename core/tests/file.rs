@@ -4,11 +4,11 @@
 mod common;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{FakeClock, Random, validate};
-use nyala::{Durability, Error, Options, SetOptions, Store, Tuning};
+use nyala::{Durability, Error, Options, SetOptions, Store, TimeToLive, Tuning};
 
 /// A folder that goes with the test.
 struct Folder(PathBuf);
@@ -265,4 +265,94 @@ fn what_is_no_store_is_refused() {
     assert!(matches!(Store::open(Options::file(&folder.0)), Err(Error::InvalidArgument(_))));
     let level = Options::memory(MIB).durability(Durability::Sync);
     assert!(matches!(Store::open(level), Err(Error::InvalidArgument(_))));
+}
+
+fn filled(path: &Path) -> Store {
+    let store = Store::open(Options::file(path)).unwrap();
+    for key in 0..5_000_u32 {
+        store.set(key.to_le_bytes(), value_of(key)).unwrap();
+    }
+    let hour = SetOptions::new().ttl(Duration::from_secs(3600));
+    store.set_with("brief", "1", hour).unwrap();
+    store
+}
+
+fn holds_all(store: &Store) {
+    assert_eq!(store.len(), 5_001);
+    for key in 0..5_000_u32 {
+        assert_eq!(store.get(key.to_le_bytes()).unwrap(), Some(value_of(key)));
+    }
+    assert!(matches!(store.ttl("brief").unwrap(), Some(TimeToLive::Remaining(_))));
+    validate(store).unwrap();
+}
+
+#[test]
+fn readers_share_a_file_and_change_nothing() {
+    let folder = Folder::new("readers");
+    drop(filled(&folder.file()));
+    let bytes = std::fs::read(folder.file()).unwrap();
+    {
+        let read = || Store::open(Options::file(folder.file()).read_only()).unwrap();
+        let stores = [read(), read()];
+        for store in &stores {
+            holds_all(store);
+            assert_eq!(store.set("key", "value"), Err(Error::ReadOnly));
+            assert_eq!(store.delete("brief"), Err(Error::ReadOnly));
+            assert_eq!(store.increment("n", 1, None), Err(Error::ReadOnly));
+            assert_eq!((store.clear(), store.sync()), (Err(Error::ReadOnly), Err(Error::ReadOnly)));
+            assert_eq!(store.maintain(Duration::from_secs(1)), Err(Error::ReadOnly));
+        }
+        assert!(matches!(Store::open(Options::file(folder.file())), Err(Error::Locked { .. })));
+    }
+    assert_eq!(std::fs::read(folder.file()).unwrap(), bytes);
+    let missing = Store::open(Options::file(folder.0.join("missing")).read_only());
+    assert!(matches!(missing, Err(Error::Io(_))));
+}
+
+#[test]
+fn a_backup_is_a_store() {
+    let folder = Folder::new("backup");
+    let store = filled(&folder.file());
+    let copy = folder.0.join("copy.nyala");
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..20_000_u32 {
+                store.set(format!("more {round}"), [0; 50]).unwrap();
+            }
+        });
+        let report = store.backup(&copy).unwrap();
+        assert!(report.entries >= 5_001 && report.file_bytes > report.live_bytes, "{report:?}");
+        writer.join().unwrap();
+    });
+    assert!(matches!(store.backup(&copy), Err(Error::Io(_))), "what is there stays");
+    assert!(!folder.0.join("copy.nyala.partial").exists());
+    let copy = Store::open(Options::file(&copy)).unwrap();
+    for key in 0..5_000_u32 {
+        assert_eq!(copy.get(key.to_le_bytes()).unwrap(), Some(value_of(key)));
+    }
+    assert!(matches!(copy.ttl("brief").unwrap(), Some(TimeToLive::Remaining(_))));
+    let memory = Store::open(Options::memory(MIB)).unwrap();
+    memory.set("key", "value").unwrap();
+    assert_eq!(memory.backup(folder.0.join("memory.nyala")).unwrap().entries, 1);
+}
+
+#[test]
+fn damage_is_found_and_what_is_whole_is_saved() {
+    let folder = Folder::new("damage");
+    drop(filled(&folder.file()));
+    assert_eq!(nyala::verify(folder.file()).unwrap().entries, 5_001);
+    let mut bytes = std::fs::read(folder.file()).unwrap();
+    let record = bytes.windows(200).position(|window| window == [7; 200]).unwrap();
+    bytes[record + 100] ^= 1;
+    std::fs::write(folder.file(), &bytes).unwrap();
+    let error = nyala::verify(folder.file()).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    assert_eq!(Store::open(Options::file(folder.file())).unwrap_err(), error);
+    let saved = folder.0.join("saved.nyala");
+    let report = nyala::salvage(folder.file(), &saved).unwrap();
+    assert_eq!(report.entries, 5_000);
+    let saved = Store::open(Options::file(&saved)).unwrap();
+    let lost = (0..5_000_u32).filter(|key| saved.get(key.to_le_bytes()).unwrap().is_none());
+    assert_eq!(lost.count(), 1);
+    assert_eq!(std::fs::read(folder.file()).unwrap(), bytes, "the damaged file stays as it is");
 }

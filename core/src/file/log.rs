@@ -16,7 +16,7 @@ use crate::file::header::{self, MainHeader, Opened, RESERVATION_MAX};
 use crate::file::mutant::{Mutant, is_on};
 use crate::file::segment::{Found, Lease, Segment, State};
 use crate::file::syncer::{Syncer, Ticket};
-use crate::options::Durability;
+use crate::options::{Access, Durability};
 use crate::region::WORD;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -32,6 +32,7 @@ const VERSIONS_LOW: u64 = 1 << 30;
 pub(crate) struct FileLog {
     disk: Arc<dyn Disk>,
     durability: Durability,
+    access: Access,
     /// The main header as it is in the file.
     header: Mutex<Opened>,
     /// Byte of segment 0, bytes of a segment, number of stripes: as the header says.
@@ -74,11 +75,13 @@ impl FileLog {
         disk: Arc<dyn Disk>,
         opened: Opened,
         durability: Durability,
+        access: Access,
     ) -> Result<FileLog> {
         let len = disk.len()?;
         let header = opened.header;
         Ok(FileLog {
             durability,
+            access,
             first_segment: header.first_segment(),
             segment_bytes: header.segment_bytes,
             stripes: header.stripes,
@@ -90,6 +93,10 @@ impl FileLog {
             dirty: AtomicU64::new(0),
             disk,
         })
+    }
+
+    pub(crate) fn access(&self) -> Access {
+        self.access
     }
 
     pub(crate) fn disk(&self) -> &dyn Disk {
@@ -304,7 +311,7 @@ impl FileLog {
     /// Asked before every change.
     #[inline]
     pub(crate) fn admit(&self) -> Result<()> {
-        self.syncer.check()
+        if self.access == Access::Write { self.syncer.check() } else { Err(Error::ReadOnly) }
     }
 
     /// What was appended may be acknowledged when this answers.
@@ -325,6 +332,9 @@ impl FileLog {
 
     /// Makes durable what was appended before.
     pub(crate) fn sync(&self) -> Result<()> {
+        if self.access != Access::Write {
+            return Err(Error::ReadOnly);
+        }
         self.syncer.sync(&*self.disk)
     }
 

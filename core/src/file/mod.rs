@@ -4,6 +4,7 @@
 //! `check` that bytes are what was written. FORMAT.md describes every byte and argues every crash.
 
 pub(crate) mod check;
+pub(crate) mod copy;
 #[cfg(all(test, not(loom)))]
 mod crash;
 pub(crate) mod disk;

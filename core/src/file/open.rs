@@ -12,7 +12,7 @@ use crate::file::interval::Interval;
 use crate::file::log::FileLog;
 use crate::geometry::Geometry;
 use crate::hash::KeyHasher;
-use crate::options::{Durability, Options, Tuning};
+use crate::options::{Access, Durability, Options, Tuning};
 use crate::region::{Region, WORD};
 use crate::storage::Storage;
 use crate::sync::AtomicU64;
@@ -52,6 +52,12 @@ impl Engine {
     pub(crate) fn open_on(disk: Arc<dyn Disk>, options: &Options) -> Result<Engine> {
         let opened = match header::read(&*disk)? {
             Some(opened) => opened,
+            None if options.access != Access::Write => {
+                return Err(Error::Corrupt {
+                    what: "the file is empty: it holds no store yet",
+                    offset: 0,
+                });
+            }
             None => header::create(&*disk, &new_header(&*disk, options)?)?,
         };
         let found = opened.header;
@@ -82,12 +88,14 @@ impl Engine {
         }
         let storage = FileStorage { disk: Arc::clone(&disk), first_segment: found.first_segment() };
         let log = Region::of_storage(Box::new(storage), words, run_max);
-        let file = FileLog::new(disk, opened, options.durability)?;
+        let file = FileLog::new(disk, opened, options.durability, options.access)?;
         let mut engine = Engine::assemble(geometry, &options, log)?;
         engine.clock.not_before(found.latest_ms);
         engine.recover(&file)?;
         let file = Arc::new(file);
-        if let Durability::Interval(interval) = options.durability {
+        if let Durability::Interval(interval) = options.durability
+            && options.access == Access::Write
+        {
             engine.interval = Some(Interval::start(&file, interval)?);
         }
         engine.file = Some(file);
@@ -115,7 +123,7 @@ impl Drop for Engine {
         if let Some(interval) = self.interval.take() {
             interval.stop();
         }
-        if let Some(file) = self.file.take() {
+        if let Some(file) = self.file.take().filter(|file| file.access() == Access::Write) {
             // What fails here leaves a file that is recovered when it is next opened.
             let _ = self.close_file(&file);
         }

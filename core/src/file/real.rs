@@ -59,7 +59,13 @@ impl RealDisk {
         options.len(bytes.unsigned_abs());
         let map = match mode {
             Mode::ReadWrite => options.map_raw(&file),
-            Mode::ReadOnly => options.map_raw_read_only(&file),
+            // A map of its own, which could be written: atomic loads are promised for no other memory. Nothing of it
+            // reaches the file.
+            // SAFETY: the words are only touched as atomics, and everything that is read of them is checked: whoever changes
+            // the file meanwhile makes an error of it at worst.
+            Mode::ReadOnly => {
+                unsafe { options.no_reserve_swap().map_copy(&file) }.map(MmapRaw::from)
+            }
         }
         .map_err(|error| no_memory(reserved, error.to_string()))?;
         Ok(RealDisk {
@@ -270,7 +276,7 @@ fn holder_in(locks: &str, file: &str) -> Option<u32> {
 }
 
 /// Makes the name of a new file survive a power cut.
-fn sync_parent(path: &Path) -> Result<()> {
+pub(crate) fn sync_parent(path: &Path) -> Result<()> {
     let failed = failure("sync the folder", path);
     // The file itself, where the path is a link to it.
     let real = fs::canonicalize(path).map_err(&failed)?;

@@ -16,6 +16,7 @@ use crate::file::mutant::{Mutant, is_on};
 use crate::file::segment::{Found, Lease, State};
 use crate::log::record::Record;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
+use crate::options::Access;
 
 /// Segments that are worth a thread.
 const SEGMENTS_PER_THREAD: usize = 32;
@@ -84,8 +85,13 @@ impl Engine {
             };
             self.plan(&leases, trust)
         };
+        if file.access() == Access::Salvage {
+            return self.salvage(&stripes);
+        }
         let plans: Vec<Plan> = self.side_by_side(stripes, total, plan)?;
-        self.mark(file, &plans)?;
+        if file.access() == Access::Write {
+            self.mark(file, &plans)?;
+        }
         let leased: Vec<usize> =
             plans.iter().flat_map(|plan| &plan.window).map(|(segment, _)| *segment).collect();
         let greatest = match is_on(Mutant::NumbersAgain) {
@@ -96,7 +102,34 @@ impl Engine {
         self.side_by_side(plans.into_iter().enumerate().collect(), total, |(number, plan)| {
             self.replay(number, &plan, header.versions)
         })?;
-        file.begin_writing()
+        if file.access() == Access::Write { file.begin_writing() } else { Ok(()) }
+    }
+
+    /// Lets every record count that is whole, whatever is wrong around it, in the order of leases.
+    fn salvage(&self, stripes: &[Leases]) -> Result<()> {
+        for (number, stripe) in stripes.iter().enumerate() {
+            let moment = self.moment();
+            let mut writer = self.lock_stripe(number, &moment)?;
+            let mut key = Vec::new();
+            for leased in stripe.leased.iter().filter(|leased| leased.lease.number > stripe.freed) {
+                writer.adopt(leased.segment);
+                let first = self.geometry.first_word(leased.segment);
+                let end = self.geometry.segment_words() - self.geometry.trailer_words;
+                let mut next = SEGMENT_HEADER_WORDS;
+                while next < end {
+                    let room = end - next;
+                    let number = leased.lease.number;
+                    match Record::whole(self.log.view(), first + next, room, number) {
+                        Some(record) => {
+                            writer.replay(record, &mut key, &moment)?;
+                            next += record.header.extent();
+                        }
+                        None => next += 1,
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Segments that were ever leased, and for each stripe its leases in order and its greatest one that was freed.
@@ -107,7 +140,7 @@ impl Engine {
             let found = file.segment(number)?.read();
             match found {
                 Found::Blank | Found::Unfinished => continue,
-                Found::Damaged if clean => {
+                Found::Damaged if clean && file.access() != Access::Salvage => {
                     return Err(Error::Corrupt {
                         what: "neither header nor trailer of a segment is what was written",
                         offset: file.byte_of(number),
