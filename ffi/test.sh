@@ -224,6 +224,12 @@ file_example() {
 }
 check "file.c with the installed shared library" file_example
 
+# core/tests/documents.rs compares the other examples.
+shown() {
+    sed -n '/^```C$/,/^```$/p' "$root/README.md" | sed '1d;$d' | diff - "$here/examples/file.c"
+}
+check "README.md shows file.c" shown
+
 hello_static() {
     others=$(echo " $all_libs " | sed 's/ -lnyala / /')
     $cc -std=c99 $warnings "$here/examples/hello.c" -o "$work/hello.static" $flags \
