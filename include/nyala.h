@@ -17,15 +17,15 @@
  * cursors may outlive their store's handle.
  *
  * Threads. Functions on one store may be called from any number of threads at the same time, save nyala_close; each
- * operation on one key is linearizable. A cursor serves one thread at a time. There are no hidden threads, but for the one
- * that NYALA_DURABILITY_INTERVAL asks for. Functions are not safe in signal handlers.
+ * operation on one key is linearizable. A cursor serves one thread at a time. There are no hidden threads, but for the
+ * one that NYALA_DURABILITY_INTERVAL asks for. Functions are not safe in signal handlers.
  *
- * Files. A store with a path is kept in that file, which one store has open at a time: it is locked from nyala_open until
- * the store, its pins and its cursors are closed. A function that changes such a store may also answer NYALA_ERR_IO (the
- * file system has no room, or failed: nothing was changed, unless it was a sync), NYALA_ERR_POISONED (an earlier sync
- * failed: it is unknown what is durable; reading goes on, changes need the store to be opened again) and
- * NYALA_ERR_UNSUPPORTED (the file system cannot allocate space). Nobody may cut or write the file meanwhile: a process
- * that reads a map of what is cut off gets SIGBUS. Network file systems are not supported.
+ * Files. A store with a path is kept in that file, which one store has open at a time: it is locked from nyala_open
+ * until the store, its pins and its cursors are closed. A function that changes such a store may also answer
+ * NYALA_ERR_IO (the file system has no room, or failed: nothing was changed, unless it was a sync), NYALA_ERR_POISONED
+ * (an earlier sync failed: it is unknown what is durable; reading goes on, changes need the store to be opened again)
+ * and NYALA_ERR_UNSUPPORTED (the file system cannot allocate space). Nobody may cut or write the file meanwhile: a
+ * process that reads a map of what is cut off gets SIGBUS. Network file systems are not supported.
  *
  * Fork. A child process must not use a store that its parent opened: operations that can fail answer NYALA_ERR_FORKED,
  * and nyala_close, nyala_unpin and nyala_scan_close are allowed. A file stays open and locked for the parent.
@@ -220,14 +220,14 @@
 #define NYALA_DURABILITY_PROCESS 0
 
 /**
- * Durability: as NYALA_DURABILITY_PROCESS, and a power cut loses at most sync_interval_ms plus one sync. Starts a thread,
- * nyala-sync, which lives until the store, its pins and its cursors are closed.
+ * Durability: as NYALA_DURABILITY_PROCESS, and a power cut loses at most sync_interval_ms plus one sync. Starts a
+ * thread, nyala-sync, which lives until the store, its pins and its cursors are closed.
  */
 #define NYALA_DURABILITY_INTERVAL 1
 
 /**
- * Durability: acknowledged means that a sync which started after the write was complete has finished. Threads that write
- * at the same time share one.
+ * Durability: acknowledged means that a sync which started after the write was complete has finished. Threads that
+ * write at the same time share one.
  */
 #define NYALA_DURABILITY_SYNC 2
 
@@ -374,8 +374,8 @@ typedef struct nyala_options {
    */
   const char *path;
   /**
-   * What an acknowledged write to the file survives: NYALA_DURABILITY_PROCESS or one of NYALA_DURABILITY_... Any other
-   * value, and any but 0 without a path, is NYALA_ERR_INVALID_ARGUMENT.
+   * What an acknowledged write to the file survives: NYALA_DURABILITY_PROCESS or one of NYALA_DURABILITY_... Any
+   * other value, and any but 0 without a path, is NYALA_ERR_INVALID_ARGUMENT.
    */
   uint32_t durability;
   /**
@@ -383,8 +383,8 @@ typedef struct nyala_options {
    */
   uint32_t reserved;
   /**
-   * Milliseconds from one sync to the next with NYALA_DURABILITY_INTERVAL, 1 or more; with any other durability 0, else
-   * NYALA_ERR_INVALID_ARGUMENT.
+   * Milliseconds from one sync to the next with NYALA_DURABILITY_INTERVAL, 1 or more; with any other durability 0,
+   * else NYALA_ERR_INVALID_ARGUMENT.
    */
   uint64_t sync_interval_ms;
 } nyala_options;
@@ -633,20 +633,19 @@ nyala_status nyala_options_init(struct nyala_options *options, size_t struct_siz
  *
  * Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes, eviction, count_reads, durability, sync_interval_ms
  * or struct_size outside its range; a path that is empty or names no regular file; max_bytes too small for what the
- * file holds), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows; a file system
- * that cannot allocate space), NYALA_ERR_NO_MEMORY (the operating system refuses the address space or the thread), and
- * for a file NYALA_ERR_LOCKED (it is open already, in this process or another), NYALA_ERR_IO, NYALA_ERR_CORRUPT (it is no
- * store, or damaged), NYALA_ERR_VERSION. Threads: any. Cost: some system calls, and memory is committed as it is used; of
- * a file, a look at every record in it, and some syncs.
+ * file holds), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows; a file
+ * system that cannot allocate space), NYALA_ERR_NO_MEMORY (the operating system refuses the address space or the
+ * thread), and for a file NYALA_ERR_LOCKED (it is open already, in this process or another), NYALA_ERR_IO,
+ * NYALA_ERR_CORRUPT (it is no store, or damaged), NYALA_ERR_VERSION. Threads: any. Cost: some system calls, and memory
+ * is committed as it is used; of a file, a look at every record in it, and some syncs.
  */
-nyala_status nyala_open(const struct nyala_options *options,
-                        struct nyala_store **store);
+nyala_status nyala_open(const struct nyala_options *options, struct nyala_store **store);
 
 /**
- * Closes a store. Entries in memory are gone, those in a file are there when it is opened again. NULL is a no-op. Pins and
- * cursors stay valid, and the memory goes with the last of them; a file stays open and locked so long, is then synced, at
- * every durability, and can be opened again at once. What fails in that is not told: call nyala_sync before to know. Any other use of the
- * handle afterwards, in another thread meanwhile included, is undefined, as after free.
+ * Closes a store. Entries in memory are gone, those in a file are there when it is opened again. NULL is a no-op. Pins
+ * and cursors stay valid, and the memory goes with the last of them; a file stays open and locked so long, is then
+ * synced, at every durability, and can be opened again at once. What fails in that is not told: call nyala_sync before
+ * to know. Any other use of the handle afterwards, in another thread meanwhile included, is undefined, as after free.
  *
  * Returns NYALA_OK, also in a forked child, where the file stays the parent's. Threads: one, when no other uses the
  * handle. Cost: grows with the memory in use; of a file, some syncs.
@@ -658,10 +657,10 @@ nyala_status nyala_close(struct nyala_store *store);
  * which asks for the length alone.
  *
  * Returns NYALA_OK; NYALA_NOT_FOUND; NYALA_TRUNCATED (the value is longer than buffer_len: *value_len is its full
- * length, nothing was copied). The copy goes straight into buffer, which may therefore have been written to although the
- * answer is not NYALA_OK where another thread changed or removed the entry during the call.
- * Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL; an empty key), NYALA_ERR_TOO_LARGE (key above 65,535 bytes),
- * NYALA_ERR_FORKED, NYALA_ERR_CORRUPT. Threads: any. Cost: no memory is allocated; tens of nanoseconds and a copy.
+ * length, nothing was copied). The copy goes straight into buffer, which may therefore have been written to although
+ * the answer is not NYALA_OK where another thread changed or removed the entry during the call. Errors:
+ * NYALA_ERR_INVALID_ARGUMENT (a NULL; an empty key), NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FORKED,
+ * NYALA_ERR_CORRUPT. Threads: any. Cost: no memory is allocated; tens of nanoseconds and a copy.
  */
 nyala_status nyala_get(struct nyala_store *store,
                        const void *key,
@@ -774,15 +773,15 @@ nyala_status nyala_append(struct nyala_store *store,
 
 /**
  * Changes the cap of an open store, in bytes: in memory to between a quarter of what it was opened with and four times
- * as much, and at least 1 MiB; in a file to between a quarter and what it was opened with, and at least 4 MiB. A smaller cap holds when the call returns: memory was given back to the system, and a
- * cache has evicted what did not fit. The longest value stays what it was.
+ * as much, and at least 1 MiB; in a file to between a quarter and what it was opened with, and at least 4 MiB. A
+ * smaller cap holds when the call returns: memory was given back to the system, and a cache has evicted what did not
+ * fit. The longest value stays what it was.
  *
  * Errors: NYALA_ERR_INVALID_ARGUMENT (store NULL; max_bytes outside these limits, which the message names),
  * NYALA_ERR_FULL (the entries of a store do not fit, or pins hold memory in place: the cap is as it was, and no entry
  * of a store is lost), NYALA_ERR_FORKED. Threads: any; the others go on meanwhile. Cost: grows with what must go.
  */
-nyala_status nyala_set_max_bytes(struct nyala_store *store,
-                                 uint64_t max_bytes);
+nyala_status nyala_set_max_bytes(struct nyala_store *store, uint64_t max_bytes);
 
 /**
  * How many entries there are, in *entries, expired ones included until they are noticed. Writers go on meanwhile.
@@ -808,13 +807,13 @@ nyala_status nyala_maintain(struct nyala_store *store, uint64_t max_ns, uint64_t
 nyala_status nyala_clear(struct nyala_store *store);
 
 /**
- * Returns when every write that was acknowledged before the call would survive a power cut. At NYALA_DURABILITY_SYNC they
- * do already; of a store in memory there is nothing to make durable, and it returns at once.
+ * Returns when every write that was acknowledged before the call would survive a power cut. At NYALA_DURABILITY_SYNC
+ * they do already; of a store in memory there is nothing to make durable, and it returns at once.
  *
  * Errors: NYALA_ERR_INVALID_ARGUMENT (store NULL), NYALA_ERR_IO (the sync failed: nobody knows what is durable, and
  * from now on every change and every sync answers NYALA_ERR_POISONED until the store is opened again),
- * NYALA_ERR_POISONED, NYALA_ERR_FORKED. Threads: any; those that wait at the same time share one sync. Cost: what the disk
- * takes, milliseconds.
+ * NYALA_ERR_POISONED, NYALA_ERR_FORKED. Threads: any; those that wait at the same time share one sync. Cost: what the
+ * disk takes, milliseconds.
  */
 nyala_status nyala_sync(struct nyala_store *store);
 

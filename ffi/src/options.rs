@@ -33,11 +33,11 @@ pub const NYALA_COUNT_READS_OFF: u32 = 2;
 /// out-of-memory kill) while the operating system runs on. After a power cut the store opens, perhaps with old state or
 /// empty, never with a wrong value. No system call per write.
 pub const NYALA_DURABILITY_PROCESS: u32 = 0;
-/// Durability: as NYALA_DURABILITY_PROCESS, and a power cut loses at most sync_interval_ms plus one sync. Starts a thread,
-/// nyala-sync, which lives until the store, its pins and its cursors are closed.
+/// Durability: as NYALA_DURABILITY_PROCESS, and a power cut loses at most sync_interval_ms plus one sync. Starts a
+/// thread, nyala-sync, which lives until the store, its pins and its cursors are closed.
 pub const NYALA_DURABILITY_INTERVAL: u32 = 1;
-/// Durability: acknowledged means that a sync which started after the write was complete has finished. Threads that write
-/// at the same time share one.
+/// Durability: acknowledged means that a sync which started after the write was complete has finished. Threads that
+/// write at the same time share one.
 pub const NYALA_DURABILITY_SYNC: u32 = 2;
 
 /// Cause: a cache needed the room.
@@ -96,13 +96,13 @@ pub struct nyala_options {
     /// The file that the store is kept in, which is made, for its owner alone, if it is not there: bytes that end with a
     /// NUL, as open(2) takes them. NULL: the store is in memory. Copied.
     pub path: *const c_char,
-    /// What an acknowledged write to the file survives: NYALA_DURABILITY_PROCESS or one of NYALA_DURABILITY_... Any other
-    /// value, and any but 0 without a path, is NYALA_ERR_INVALID_ARGUMENT.
+    /// What an acknowledged write to the file survives: NYALA_DURABILITY_PROCESS or one of NYALA_DURABILITY_... Any
+    /// other value, and any but 0 without a path, is NYALA_ERR_INVALID_ARGUMENT.
     pub durability: u32,
     /// 0. Any other value is NYALA_ERR_UNSUPPORTED.
     pub reserved: u32,
-    /// Milliseconds from one sync to the next with NYALA_DURABILITY_INTERVAL, 1 or more; with any other durability 0, else
-    /// NYALA_ERR_INVALID_ARGUMENT.
+    /// Milliseconds from one sync to the next with NYALA_DURABILITY_INTERVAL, 1 or more; with any other durability 0,
+    /// else NYALA_ERR_INVALID_ARGUMENT.
     pub sync_interval_ms: u64,
 }
 

@@ -31,28 +31,28 @@ const MAINTAIN_STEP: Duration = Duration::from_millis(50);
 
 /// A key-value store or cache, in memory or in a file: a mutable mapping from bytes to bytes under a hard cap.
 ///
-/// Without a `path` the store is in memory, and `max_bytes` caps everything: keys, values, index and slack, in bytes. With one
-/// (str, bytes or os.PathLike) it is kept in that file, which is made if it is not there, and its entries are there when it is
-/// opened again; `max_bytes` caps the file, 256 GiB by default. One store has a file open at a time (LockedError). What is
-/// written survives, by `durability`: 'process': the death of the process, but not always a power cut, after which the store
-/// opens with old state or empty, never with a wrong value. 'interval': also a power cut, which loses at most
-/// `sync_interval` seconds plus one sync; starts a thread. 'sync': every change waits until a power cut could not take it.
+/// Without a `path` the store is in memory, and `max_bytes` caps everything: keys, values, index and slack, in bytes.
+/// With one (str, bytes or os.PathLike) it is kept in that file, which is made if it is not there, and its entries are
+/// there when it is opened again; `max_bytes` caps the file, 256 GiB by default. One store has a file open at a time
+/// (LockedError). What is written survives, by `durability`: 'process': the death of the process, but not always a
+/// power cut, after which the store opens with old state or empty, never with a wrong value. 'interval': also a power
+/// cut, which loses at most `sync_interval` seconds plus one sync; starts a thread. 'sync': every change waits until a
+/// power cut could not take it.
 ///
-/// `eviction` is the choice between a store and a
-/// cache. None: nothing is lost; when the store is full, writes raise FullError and change nothing. 'adaptive': what is
-/// read least makes room for what is new. `on_removal` is called as ``on_removal(key, value, cause)`` for each entry that
-/// is gone because it was 'evicted', 'expired' or 'removed', but not for one that is overwritten or cleared. Any thread
-/// that uses the store calls it, in the midst of an operation, which goes on if it raises (sys.unraisablehook is told); it
-/// may use the store. `count_reads`: whether stats() counts hits and misses and hottest() answers; by default in a cache.
-/// `clock` is for tests: a callable that answers seconds since the epoch,
-/// asked once for each operation; time never goes back, whatever it answers.
+/// `eviction` is the choice between a store and a cache. None: nothing is lost; when the store is full, writes raise
+/// FullError and change nothing. 'adaptive': what is read least makes room for what is new. `on_removal` is called as
+/// ``on_removal(key, value, cause)`` for each entry that is gone because it was 'evicted', 'expired' or 'removed', but
+/// not for one that is overwritten or cleared. Any thread that uses the store calls it, in the midst of an operation,
+/// which goes on if it raises (sys.unraisablehook is told); it may use the store. `count_reads`: whether stats() counts
+/// hits and misses and hottest() answers; by default in a cache. `clock` is for tests: a callable that answers seconds
+/// since the epoch, asked once for each operation; time never goes back, whatever it answers.
 ///
 /// Keys are bytes-like objects of 1 to 65,535 bytes, or str, which stands for its UTF-8. Values are bytes-like objects
 /// and come back as bytes. Durations and moments are seconds, as float. A miss is None, or KeyError from ``[]``.
 ///
 /// Every operation on one key is atomic, and safe under threads; there is no order between keys. After ``os.fork`` the
-/// child cannot use the store (ForkedError); open another one. A store in memory cannot be pickled (TypeError): it is this
-/// process's memory. One in a file can: whoever unpickles it opens the file, which must be closed by then.
+/// child cannot use the store (ForkedError); open another one. A store in memory cannot be pickled (TypeError): it is
+/// this process's memory. One in a file can: whoever unpickles it opens the file, which must be closed by then.
 ///
 /// >>> import nyala
 /// >>> with nyala.Store(max_bytes=64 << 20) as store:
@@ -92,7 +92,8 @@ fn absolute(path: &Path) -> PathBuf {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // Closing a file waits for the disk. While the interpreter ends, nobody else has work to do: then the handle does it.
+        // Closing a file waits for the disk. While the interpreter ends, nobody else has work to do: then the handle
+        // does it.
         if self.file.is_some() && !self.open.is_closed() {
             let _ = Python::try_attach(|py| py.detach(|| self.open.close()));
         }
@@ -577,8 +578,8 @@ impl Store {
 
     /// An iterator over ``(key, value)`` of all keys with a prefix, in no particular order.
     ///
-    /// What is there throughout comes once; what comes or goes meanwhile may or may not come. `position` is the attribute
-    /// of an earlier scan with the same prefix: this one goes on there.
+    /// What is there throughout comes once; what comes or goes meanwhile may or may not come. `position` is the
+    /// attribute of an earlier scan with the same prefix: this one goes on there.
     ///
     /// >>> import nyala
     /// >>> store = nyala.Store(max_bytes=64 << 20)
@@ -703,9 +704,9 @@ impl Store {
 
     /// Closes the store and frees its memory, or syncs its file and lets go of it; closing again does nothing.
     ///
-    /// Operations that other threads are in the middle of end as usual; all later ones raise ClosedError. Then the file can be
-    /// opened again at once, by whoever likes. But pins stay valid: until the last of them is gone, the memory stays in
-    /// use, and the file locked. What fails in closing is not told: sync() tells.
+    /// Operations that other threads are in the middle of end as usual; all later ones raise ClosedError. Then the file
+    /// can be opened again at once, by whoever likes. But pins stay valid: until the last of them is gone, the memory
+    /// stays in use, and the file locked. What fails in closing is not told: sync() tells.
     ///
     /// >>> import nyala, os, tempfile
     /// >>> path = os.path.join(tempfile.mkdtemp(), "store.nyala")
@@ -719,11 +720,11 @@ impl Store {
         py.detach(|| self.open.close());
     }
 
-    /// Answers when every write that was acknowledged before would survive a power cut; at once for a store in memory, which
-    /// has nothing to keep.
+    /// Answers when every write that was acknowledged before would survive a power cut; at once for a store in memory,
+    /// which has nothing to keep.
     ///
-    /// Other threads run meanwhile, and those that wait at the same time share one sync. IoError: it failed, and nobody knows
-    /// what is durable; from then on changes and syncs raise PoisonedError until the store is opened again.
+    /// Other threads run meanwhile, and those that wait at the same time share one sync. IoError: it failed, and nobody
+    /// knows what is durable; from then on changes and syncs raise PoisonedError until the store is opened again.
     fn sync(&self, py: Python<'_>) -> PyResult<()> {
         let inside = self.enter(py)?;
         py.detach(|| inside.sync()).or_raise()
@@ -742,8 +743,8 @@ impl Store {
         self.open.is_closed()
     }
 
-    /// Changes the cap, to between a quarter of the `max_bytes` that the store was opened with and four times as much, and
-    /// at least 1 MiB; that of a file to between a quarter and what it was opened with, and at least 4 MiB.
+    /// Changes the cap, to between a quarter of the `max_bytes` that the store was opened with and four times as much,
+    /// and at least 1 MiB; that of a file to between a quarter and what it was opened with, and at least 4 MiB.
     ///
     /// A smaller cap holds when this returns: memory was given back to the system, and a cache has evicted what did not
     /// fit. FullError: a store's entries do not fit, or pins are in the way; the cap is what it was. The longest value
@@ -999,8 +1000,8 @@ impl Store {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // No __clear__: a store gets its listener and its clock when it is made, so that some other object of a cycle was
-        // changed later to close it, and can be cleared.
+        // No __clear__: a store gets its listener and its clock when it is made, so that some other object of a cycle
+        // was changed later to close it, and can be cleared.
         if let Some(listener) = &self.listener {
             visit.call(listener.callable())?;
         }
