@@ -42,7 +42,7 @@ warnings="-Wall -Wextra -pedantic -Werror -Wstrict-prototypes -Wc++-compat"
 cxx_warnings="-Wall -Wextra -pedantic -Werror"
 include="-I$root/include -I$here/tests"
 static_libs=$(sed -n 's/^Libs.private: //p' "$here/nyala.pc.in")
-programs="surface bad_input callbacks lifetime threads fork limits cache"
+programs="surface bad_input callbacks lifetime threads fork limits cache file"
 
 # --- the library
 
@@ -212,6 +212,23 @@ cache_example() {
     grep -x '[0-9]* pages of 10000, [0-9]* bytes' "$work/cache_example.says"
 }
 check "cache.c with the installed shared library" cache_example
+
+file_example() {
+    $cc -std=c99 $warnings "$here/examples/file.c" -o "$work/file_example" $flags $libs
+    rm -f "$work/hello.nyala"
+    [ "$(LD_LIBRARY_PATH=$prefix/lib "$work/file_example" "$work/hello.nyala")" = "started 1 times" ]
+    [ "$(LD_LIBRARY_PATH=$prefix/lib "$work/file_example" "$work/hello.nyala")" = "started 2 times" ]
+    # What cannot be opened is told.
+    ! LD_LIBRARY_PATH=$prefix/lib "$work/file_example" "$work" > "$work/file_example.says"
+    grep -F "is a directory" "$work/file_example.says"
+}
+check "file.c with the installed shared library" file_example
+
+# core/tests/documents.rs compares the other examples.
+shown() {
+    sed -n '/^```C$/,/^```$/p' "$root/README.md" | sed '1d;$d' | diff - "$here/examples/file.c"
+}
+check "README.md shows file.c" shown
 
 hello_static() {
     others=$(echo " $all_libs " | sed 's/ -lnyala / /')

@@ -10,18 +10,25 @@
  * Pointers. A pointer must be valid for the length given with it, for the whole call; inputs must not change meanwhile,
  * and outputs must not overlap inputs or each other. NULL is NYALA_ERR_INVALID_ARGUMENT, save bytes or arrays of
  * length 0 and where a function says more. The library copies what it keeps. Keys are 1 to 65,535 bytes (under 256 is
- * best), values 0 to a limit that depends on max_bytes; both are any bytes.
+ * best), values 0 to a limit that depends on max_bytes; both are any bytes. Paths are bytes that end with a NUL.
  *
  * Handles. Each is given by one function and given back to another, once: nyala_open and nyala_close, nyala_pin and
  * nyala_unpin, nyala_scan_open and nyala_scan_close. A handle used after that is undefined, as after free. Pins and
  * cursors may outlive their store's handle.
  *
  * Threads. Functions on one store may be called from any number of threads at the same time, save nyala_close; each
- * operation on one key is linearizable. A cursor serves one thread at a time. There are no hidden threads. Functions
- * are not safe in signal handlers.
+ * operation on one key is linearizable. A cursor serves one thread at a time. There are no hidden threads, but for the
+ * one that NYALA_DURABILITY_INTERVAL asks for. Functions are not safe in signal handlers.
+ *
+ * Files. A store with a path is kept in that file, which one store has open at a time: it is locked from nyala_open
+ * until the store, its pins and its cursors are closed. A function that changes such a store may also answer
+ * NYALA_ERR_IO (the file system has no room, or failed: nothing was changed, unless it was a sync), NYALA_ERR_POISONED
+ * (an earlier sync failed: it is unknown what is durable; reading goes on, changes need the store to be opened again)
+ * and NYALA_ERR_UNSUPPORTED (the file system cannot allocate space). Nobody may cut or write the file meanwhile: a
+ * process that reads a map of what is cut off gets SIGBUS. Network file systems are not supported.
  *
  * Fork. A child process must not use a store that its parent opened: operations that can fail answer NYALA_ERR_FORKED,
- * and nyala_close, nyala_unpin and nyala_scan_close are allowed.
+ * and nyala_close, nyala_unpin and nyala_scan_close are allowed. A file stays open and locked for the parent.
  *
  * Structs that grow start with struct_size and have an init function. A program may be older than the library, or
  * newer: then fields that the library does not know must be 0, else NYALA_ERR_UNSUPPORTED.
@@ -125,12 +132,12 @@
 #define NYALA_ERR_WRONG_TYPE -6
 
 /**
- * Error: another process has the file open.
+ * Error: the file is open already, in this process or another, which the message names if the system tells.
  */
 #define NYALA_ERR_LOCKED -7
 
 /**
- * Error: the operating system failed to read or write.
+ * Error: the operating system failed to do something with the file. The message names both and says why.
  */
 #define NYALA_ERR_IO -8
 
@@ -145,7 +152,7 @@
 #define NYALA_ERR_VERSION -10
 
 /**
- * Error: an earlier failure left the store unusable until it is opened again.
+ * Error: an earlier failure to sync left it unknown what is durable. Open the store again.
  */
 #define NYALA_ERR_POISONED -11
 
@@ -204,6 +211,25 @@
  * Reads are not counted.
  */
 #define NYALA_COUNT_READS_OFF 2
+
+/**
+ * Durability of a store in a file: every acknowledged write survives the death of the process (kill -9, abort,
+ * out-of-memory kill) while the operating system runs on. After a power cut the store opens, perhaps with old state or
+ * empty, never with a wrong value. No system call per write.
+ */
+#define NYALA_DURABILITY_PROCESS 0
+
+/**
+ * Durability: as NYALA_DURABILITY_PROCESS, and a power cut loses at most sync_interval_ms plus one sync. Starts a
+ * thread, nyala-sync, which lives until the store, its pins and its cursors are closed.
+ */
+#define NYALA_DURABILITY_INTERVAL 1
+
+/**
+ * Durability: acknowledged means that a sync which started after the write was complete has finished. Threads that
+ * write at the same time share one.
+ */
+#define NYALA_DURABILITY_SYNC 2
 
 /**
  * Cause: a cache needed the room.
@@ -298,7 +324,8 @@ typedef void (*nyala_removal_fn)(void *userdata,
                                  uint32_t cause);
 
 /**
- * What nyala_open takes. Fill it with nyala_options_init, then set max_bytes. Later versions append fields.
+ * What nyala_open takes. Fill it with nyala_options_init, then set max_bytes, or path, or both. Later versions append
+ * fields.
  */
 typedef struct nyala_options {
   /**
@@ -306,8 +333,9 @@ typedef struct nyala_options {
    */
   size_t struct_size;
   /**
-   * Cap on the store's memory in bytes, 1,048,576 (1 MiB) to 4,398,046,511,104 (4 TiB): keys, values, index,
-   * metadata and slack together. There is no default. nyala_set_max_bytes changes it later.
+   * Cap in bytes. Without a path that of the store's memory, 1,048,576 (1 MiB) to 4,398,046,511,104 (4 TiB): keys,
+   * values, index, metadata and slack together; there is no default. With a path that of the file, 4,194,304 (4 MiB)
+   * to 4,398,046,511,104 (4 TiB); 0: 274,877,906,944 (256 GiB). nyala_set_max_bytes changes it later.
    */
   uint64_t max_bytes;
   /**
@@ -340,6 +368,25 @@ typedef struct nyala_options {
    * Handed to on_removal; may be NULL.
    */
   void *on_removal_userdata;
+  /**
+   * The file that the store is kept in, which is made, for its owner alone, if it is not there: bytes that end with a
+   * NUL, as open(2) takes them. NULL: the store is in memory. Copied.
+   */
+  const char *path;
+  /**
+   * What an acknowledged write to the file survives: NYALA_DURABILITY_PROCESS or one of NYALA_DURABILITY_... Any
+   * other value, and any but 0 without a path, is NYALA_ERR_INVALID_ARGUMENT.
+   */
+  uint32_t durability;
+  /**
+   * 0. Any other value is NYALA_ERR_UNSUPPORTED.
+   */
+  uint32_t reserved;
+  /**
+   * Milliseconds from one sync to the next with NYALA_DURABILITY_INTERVAL, 1 or more; with any other durability 0,
+   * else NYALA_ERR_INVALID_ARGUMENT.
+   */
+  uint64_t sync_interval_ms;
 } nyala_options;
 
 /**
@@ -580,24 +627,28 @@ const char *nyala_last_error(void);
 nyala_status nyala_options_init(struct nyala_options *options, size_t struct_size);
 
 /**
- * Opens a store in memory, or a cache, as options->eviction says. *store is set on NYALA_OK; the caller owns it and
- * gives it to nyala_close. options are copied, callbacks and their userdata are kept until the store, its pins and its
- * cursors are closed.
+ * Opens a store in memory, or in a file if options->path says so; a cache if options->eviction does. *store is set on
+ * NYALA_OK; the caller owns it and gives it to nyala_close. options are copied, callbacks and their userdata are kept
+ * until the store, its pins and its cursors are closed.
  *
- * Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes, eviction, count_reads or struct_size outside
- * its range), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows),
- * NYALA_ERR_NO_MEMORY (the operating system refuses the address space). Threads: any. Cost: some system calls; memory
- * is committed as it is used.
+ * Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes, eviction, count_reads, durability, sync_interval_ms
+ * or struct_size outside its range; a path that is empty or names no regular file; max_bytes too small for what the
+ * file holds), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows; a file
+ * system that cannot allocate space), NYALA_ERR_NO_MEMORY (the operating system refuses the address space or the
+ * thread), and for a file NYALA_ERR_LOCKED (it is open already, in this process or another), NYALA_ERR_IO,
+ * NYALA_ERR_CORRUPT (it is no store, or damaged), NYALA_ERR_VERSION. Threads: any. Cost: some system calls, and memory
+ * is committed as it is used; of a file, a look at every record in it, and some syncs.
  */
 nyala_status nyala_open(const struct nyala_options *options, struct nyala_store **store);
 
 /**
- * Closes a store; its entries are gone. NULL is a no-op. Pins and cursors stay valid, and the memory goes with the
- * last of them. Any other use of the handle afterwards, in another thread meanwhile included, is undefined, as after
- * free.
+ * Closes a store. Entries in memory are gone, those in a file are there when it is opened again. NULL is a no-op. Pins
+ * and cursors stay valid, and the memory goes with the last of them; a file stays open and locked so long, is then
+ * synced, at every durability, and can be opened again at once. What fails in that is not told: call nyala_sync before
+ * to know. Any other use of the handle afterwards, in another thread meanwhile included, is undefined, as after free.
  *
- * Returns NYALA_OK, also in a forked child. Threads: one, when no other uses the handle. Cost: grows with the memory in
- * use.
+ * Returns NYALA_OK, also in a forked child, where the file stays the parent's. Threads: one, when no other uses the
+ * handle. Cost: grows with the memory in use; of a file, some syncs.
  */
 nyala_status nyala_close(struct nyala_store *store);
 
@@ -606,10 +657,10 @@ nyala_status nyala_close(struct nyala_store *store);
  * which asks for the length alone.
  *
  * Returns NYALA_OK; NYALA_NOT_FOUND; NYALA_TRUNCATED (the value is longer than buffer_len: *value_len is its full
- * length, nothing was copied). The copy goes straight into buffer, which may therefore have been written to although the
- * answer is not NYALA_OK where another thread changed or removed the entry during the call.
- * Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL; an empty key), NYALA_ERR_TOO_LARGE (key above 65,535 bytes),
- * NYALA_ERR_FORKED, NYALA_ERR_CORRUPT. Threads: any. Cost: no memory is allocated; tens of nanoseconds and a copy.
+ * length, nothing was copied). The copy goes straight into buffer, which may therefore have been written to although
+ * the answer is not NYALA_OK where another thread changed or removed the entry during the call. Errors:
+ * NYALA_ERR_INVALID_ARGUMENT (a NULL; an empty key), NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FORKED,
+ * NYALA_ERR_CORRUPT. Threads: any. Cost: no memory is allocated; tens of nanoseconds and a copy.
  */
 nyala_status nyala_get(struct nyala_store *store,
                        const void *key,
@@ -721,9 +772,10 @@ nyala_status nyala_append(struct nyala_store *store,
                           size_t *value_len);
 
 /**
- * Changes the cap on memory of an open store, in bytes: to between a quarter of what it was opened with and four times
- * as much, and at least 1 MiB. A smaller cap holds when the call returns: memory was given back to the system, and a
- * cache has evicted what did not fit. The longest value stays what it was.
+ * Changes the cap of an open store, in bytes: in memory to between a quarter of what it was opened with and four times
+ * as much, and at least 1 MiB; in a file to between a quarter and what it was opened with, and at least 4 MiB. A
+ * smaller cap holds when the call returns: memory was given back to the system, and a cache has evicted what did not
+ * fit. The longest value stays what it was.
  *
  * Errors: NYALA_ERR_INVALID_ARGUMENT (store NULL; max_bytes outside these limits, which the message names),
  * NYALA_ERR_FULL (the entries of a store do not fit, or pins hold memory in place: the cap is as it was, and no entry
@@ -753,6 +805,17 @@ nyala_status nyala_maintain(struct nyala_store *store, uint64_t max_ns, uint64_t
  * Errors: NYALA_ERR_INVALID_ARGUMENT (store NULL), NYALA_ERR_FORKED. Threads: any. Cost: grows with the store.
  */
 nyala_status nyala_clear(struct nyala_store *store);
+
+/**
+ * Returns when every write that was acknowledged before the call would survive a power cut. At NYALA_DURABILITY_SYNC
+ * they do already; of a store in memory there is nothing to make durable, and it returns at once.
+ *
+ * Errors: NYALA_ERR_INVALID_ARGUMENT (store NULL), NYALA_ERR_IO (the sync failed: nobody knows what is durable, and
+ * from now on every change and every sync answers NYALA_ERR_POISONED until the store is opened again),
+ * NYALA_ERR_POISONED, NYALA_ERR_FORKED. Threads: any; those that wait at the same time share one sync. Cost: what the
+ * disk takes, milliseconds.
+ */
+nyala_status nyala_sync(struct nyala_store *store);
 
 /**
  * Sets every option to 0 and struct_size to its argument, which is sizeof(nyala_set_options) as the program was

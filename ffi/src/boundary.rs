@@ -87,7 +87,7 @@ fn panicked(payload: Box<dyn Any + Send>) -> nyala_status {
     NYALA_ERR_PANIC
 }
 
-/// Longest message in bytes, with its NUL. Messages hold numbers and names of arguments, never keys or values.
+/// Longest message in bytes, with its NUL. Messages hold numbers, names of arguments and paths, never keys or values.
 const MESSAGE_BYTES: usize = 512;
 
 /// A message in place: recording an error needs no memory, and a thread's last words can be read while it ends.

@@ -1,10 +1,12 @@
 //! What a store is opened with.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::mem::offset_of;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use nyala::{Cause, Clock, Error, Eviction, Options, Removal};
+use nyala::{Cause, Clock, Durability, Error, Eviction, Options, Removal};
 
 use crate::boundary::{self, Failure};
 use crate::status::{NYALA_OK, nyala_status};
@@ -26,6 +28,17 @@ pub const NYALA_COUNT_READS_DEFAULT: u32 = 0;
 pub const NYALA_COUNT_READS_ON: u32 = 1;
 /// Reads are not counted.
 pub const NYALA_COUNT_READS_OFF: u32 = 2;
+
+/// Durability of a store in a file: every acknowledged write survives the death of the process (kill -9, abort,
+/// out-of-memory kill) while the operating system runs on. After a power cut the store opens, perhaps with old state or
+/// empty, never with a wrong value. No system call per write.
+pub const NYALA_DURABILITY_PROCESS: u32 = 0;
+/// Durability: as NYALA_DURABILITY_PROCESS, and a power cut loses at most sync_interval_ms plus one sync. Starts a
+/// thread, nyala-sync, which lives until the store, its pins and its cursors are closed.
+pub const NYALA_DURABILITY_INTERVAL: u32 = 1;
+/// Durability: acknowledged means that a sync which started after the write was complete has finished. Threads that
+/// write at the same time share one.
+pub const NYALA_DURABILITY_SYNC: u32 = 2;
 
 /// Cause: a cache needed the room.
 pub const NYALA_CAUSE_EVICTED: u32 = 1;
@@ -53,14 +66,16 @@ pub type nyala_removal_fn = Option<
     ),
 >;
 
-/// What nyala_open takes. Fill it with nyala_options_init, then set max_bytes. Later versions append fields.
+/// What nyala_open takes. Fill it with nyala_options_init, then set max_bytes, or path, or both. Later versions append
+/// fields.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct nyala_options {
     /// sizeof(nyala_options), set by nyala_options_init.
     pub struct_size: usize,
-    /// Cap on the store's memory in bytes, 1,048,576 (1 MiB) to 4,398,046,511,104 (4 TiB): keys, values, index,
-    /// metadata and slack together. There is no default. nyala_set_max_bytes changes it later.
+    /// Cap in bytes. Without a path that of the store's memory, 1,048,576 (1 MiB) to 4,398,046,511,104 (4 TiB): keys,
+    /// values, index, metadata and slack together; there is no default. With a path that of the file, 4,194,304 (4 MiB)
+    /// to 4,398,046,511,104 (4 TiB); 0: 274,877,906,944 (256 GiB). nyala_set_max_bytes changes it later.
     pub max_bytes: u64,
     /// Where the time comes from; NULL: the system.
     pub now_ms: nyala_now_ms_fn,
@@ -78,17 +93,32 @@ pub struct nyala_options {
     pub on_removal: nyala_removal_fn,
     /// Handed to on_removal; may be NULL.
     pub on_removal_userdata: *mut c_void,
+    /// The file that the store is kept in, which is made, for its owner alone, if it is not there: bytes that end with a
+    /// NUL, as open(2) takes them. NULL: the store is in memory. Copied.
+    pub path: *const c_char,
+    /// What an acknowledged write to the file survives: NYALA_DURABILITY_PROCESS or one of NYALA_DURABILITY_... Any
+    /// other value, and any but 0 without a path, is NYALA_ERR_INVALID_ARGUMENT.
+    pub durability: u32,
+    /// 0. Any other value is NYALA_ERR_UNSUPPORTED.
+    pub reserved: u32,
+    /// Milliseconds from one sync to the next with NYALA_DURABILITY_INTERVAL, 1 or more; with any other durability 0,
+    /// else NYALA_ERR_INVALID_ARGUMENT.
+    pub sync_interval_ms: u64,
 }
 
 /// Without padding: its bytes would be nobody's, and a field that a later version puts there would read them.
 const _: () = assert!(
     offset_of!(nyala_options, on_removal)
-        == offset_of!(nyala_options, count_reads) + size_of::<u32>(),
+        == offset_of!(nyala_options, count_reads) + size_of::<u32>()
+        && offset_of!(nyala_options, sync_interval_ms)
+            == offset_of!(nyala_options, reserved) + size_of::<u32>()
+        && size_of::<nyala_options>()
+            == offset_of!(nyala_options, sync_interval_ms) + size_of::<u64>(),
     "no padding between the fields of nyala_options"
 );
 
-// SAFETY: repr(C), the size first; zero is valid for every field, and C's function pointers are what `now_ms` and `on_removal`
-// hold.
+// SAFETY: repr(C), the size first; zero is valid for every field, and C's pointers and function pointers are what those
+// fields hold.
 unsafe impl Versioned for nyala_options {
     const NAME: &'static str = "nyala_options";
     const FIRST_SIZE: usize = offset_of!(nyala_options, flags) + size_of::<u64>();
@@ -113,7 +143,7 @@ pub unsafe extern "C" fn nyala_options_init(
 /// The core's options from the caller's struct.
 ///
 /// # Safety
-/// `options` is NULL or points to a struct as large as its first field says.
+/// `options` is NULL or points to a struct as large as its first field says, whose `path` is NULL or ends with a NUL.
 pub(crate) unsafe fn read(options: *const nyala_options) -> Result<Options, Failure> {
     // SAFETY: handed on.
     let given = unsafe { versioned::read(options, "options") }?;
@@ -123,7 +153,21 @@ pub(crate) unsafe fn read(options: *const nyala_options) -> Result<Options, Fail
             given.flags
         )));
     }
-    let mut options = Options::memory(given.max_bytes).eviction(eviction(given.eviction)?);
+    if given.reserved != 0 {
+        return Err(Failure::Unsupported(format!(
+            "nyala_options.reserved = {:#x}: this library knows no use of it",
+            given.reserved
+        )));
+    }
+    // SAFETY: the caller's path.
+    let path = (!given.path.is_null()).then(|| unsafe { CStr::from_ptr(given.path) });
+    let options = match path {
+        None => Options::memory(given.max_bytes),
+        Some(path) => in_file(path, given.max_bytes),
+    };
+    let mut options = options
+        .durability(durability(given.durability, given.sync_interval_ms, path.is_some())?)
+        .eviction(eviction(given.eviction)?);
     if let Some(now_ms) = given.now_ms {
         options = options.clock(Arc::new(CallerClock { now_ms, userdata: given.now_ms_userdata }));
     }
@@ -135,6 +179,36 @@ pub(crate) unsafe fn read(options: *const nyala_options) -> Result<Options, Fail
         options = options.on_removal(move |removal| listener.tell(&removal));
     }
     Ok(options)
+}
+
+/// A store in a file whose cap is the core's default where the caller gave none.
+fn in_file(path: &CStr, max_bytes: u64) -> Options {
+    let options = Options::file(OsStr::from_bytes(path.to_bytes()));
+    if max_bytes == 0 { options } else { options.max_bytes(max_bytes) }
+}
+
+fn durability(given: u32, interval_ms: u64, in_file: bool) -> Result<Durability, Error> {
+    let refuse = |why: String| Err(Error::InvalidArgument(why));
+    if given > NYALA_DURABILITY_SYNC {
+        return Err(outside("durability", given, NYALA_DURABILITY_SYNC));
+    }
+    if given != NYALA_DURABILITY_PROCESS && !in_file {
+        return refuse(format!(
+            "nyala_options.durability = {given} without a path: a store in memory ends with its process"
+        ));
+    }
+    match (given, interval_ms) {
+        (NYALA_DURABILITY_INTERVAL, 0) => refuse(
+            "nyala_options.sync_interval_ms = 0 ms: the least with NYALA_DURABILITY_INTERVAL is 1 ms"
+                .to_owned(),
+        ),
+        (NYALA_DURABILITY_INTERVAL, ms) => Ok(Durability::Interval(Duration::from_millis(ms))),
+        (_, 1..) => refuse(format!(
+            "nyala_options.sync_interval_ms = {interval_ms} ms with durability = {given}: without NYALA_DURABILITY_INTERVAL it must be 0 ms"
+        )),
+        (NYALA_DURABILITY_SYNC, 0) => Ok(Durability::Sync),
+        (_, 0) => Ok(Durability::Process),
+    }
 }
 
 fn eviction(given: u32) -> Result<Eviction, Error> {

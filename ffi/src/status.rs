@@ -32,15 +32,15 @@ pub const NYALA_ERR_NOT_A_NUMBER: i32 = -4;
 pub const NYALA_ERR_OVERFLOW: i32 = -5;
 /// Error: the entry holds another type of value than the function works on.
 pub const NYALA_ERR_WRONG_TYPE: i32 = -6;
-/// Error: another process has the file open.
+/// Error: the file is open already, in this process or another, which the message names if the system tells.
 pub const NYALA_ERR_LOCKED: i32 = -7;
-/// Error: the operating system failed to read or write.
+/// Error: the operating system failed to do something with the file. The message names both and says why.
 pub const NYALA_ERR_IO: i32 = -8;
 /// Error: a structure in memory or on disk is not what this library wrote.
 pub const NYALA_ERR_CORRUPT: i32 = -9;
 /// Error: the file was written by an incompatible version.
 pub const NYALA_ERR_VERSION: i32 = -10;
-/// Error: an earlier failure left the store unusable until it is opened again.
+/// Error: an earlier failure to sync left it unknown what is durable. Open the store again.
 pub const NYALA_ERR_POISONED: i32 = -11;
 /// Error: the store was opened for reading only.
 pub const NYALA_ERR_READ_ONLY: i32 = -12;

@@ -25,14 +25,17 @@ pub(crate) unsafe fn of<'a>(handle: *const nyala_store) -> Result<&'a Store, Fai
     Ok(unsafe { &argument::reference(handle, "store")?.0 })
 }
 
-/// Opens a store in memory, or a cache, as options->eviction says. *store is set on NYALA_OK; the caller owns it and
-/// gives it to nyala_close. options are copied, callbacks and their userdata are kept until the store, its pins and its
-/// cursors are closed.
+/// Opens a store in memory, or in a file if options->path says so; a cache if options->eviction does. *store is set on
+/// NYALA_OK; the caller owns it and gives it to nyala_close. options are copied, callbacks and their userdata are kept
+/// until the store, its pins and its cursors are closed.
 ///
-/// Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes, eviction, count_reads or struct_size outside
-/// its range), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows),
-/// NYALA_ERR_NO_MEMORY (the operating system refuses the address space). Threads: any. Cost: some system calls; memory
-/// is committed as it is used.
+/// Errors: NYALA_ERR_INVALID_ARGUMENT (an argument NULL; max_bytes, eviction, count_reads, durability, sync_interval_ms
+/// or struct_size outside its range; a path that is empty or names no regular file; max_bytes too small for what the
+/// file holds), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows; a file
+/// system that cannot allocate space), NYALA_ERR_NO_MEMORY (the operating system refuses the address space or the
+/// thread), and for a file NYALA_ERR_LOCKED (it is open already, in this process or another), NYALA_ERR_IO,
+/// NYALA_ERR_CORRUPT (it is no store, or damaged), NYALA_ERR_VERSION. Threads: any. Cost: some system calls, and memory
+/// is committed as it is used; of a file, a look at every record in it, and some syncs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nyala_open(
     options: *const nyala_options,
@@ -48,12 +51,13 @@ pub unsafe extern "C" fn nyala_open(
     })
 }
 
-/// Closes a store; its entries are gone. NULL is a no-op. Pins and cursors stay valid, and the memory goes with the
-/// last of them. Any other use of the handle afterwards, in another thread meanwhile included, is undefined, as after
-/// free.
+/// Closes a store. Entries in memory are gone, those in a file are there when it is opened again. NULL is a no-op. Pins
+/// and cursors stay valid, and the memory goes with the last of them; a file stays open and locked so long, is then
+/// synced, at every durability, and can be opened again at once. What fails in that is not told: call nyala_sync before
+/// to know. Any other use of the handle afterwards, in another thread meanwhile included, is undefined, as after free.
 ///
-/// Returns NYALA_OK, also in a forked child. Threads: one, when no other uses the handle. Cost: grows with the memory in
-/// use.
+/// Returns NYALA_OK, also in a forked child, where the file stays the parent's. Threads: one, when no other uses the
+/// handle. Cost: grows with the memory in use; of a file, some syncs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nyala_close(store: *mut nyala_store) -> nyala_status {
     if !store.is_null() {
@@ -86,10 +90,10 @@ fn copy_value(
 /// which asks for the length alone.
 ///
 /// Returns NYALA_OK; NYALA_NOT_FOUND; NYALA_TRUNCATED (the value is longer than buffer_len: *value_len is its full
-/// length, nothing was copied). The copy goes straight into buffer, which may therefore have been written to although the
-/// answer is not NYALA_OK where another thread changed or removed the entry during the call.
-/// Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL; an empty key), NYALA_ERR_TOO_LARGE (key above 65,535 bytes),
-/// NYALA_ERR_FORKED, NYALA_ERR_CORRUPT. Threads: any. Cost: no memory is allocated; tens of nanoseconds and a copy.
+/// length, nothing was copied). The copy goes straight into buffer, which may therefore have been written to although
+/// the answer is not NYALA_OK where another thread changed or removed the entry during the call. Errors:
+/// NYALA_ERR_INVALID_ARGUMENT (a NULL; an empty key), NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FORKED,
+/// NYALA_ERR_CORRUPT. Threads: any. Cost: no memory is allocated; tens of nanoseconds and a copy.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nyala_get(
     store: *mut nyala_store,
@@ -377,9 +381,10 @@ pub unsafe extern "C" fn nyala_append(
     })
 }
 
-/// Changes the cap on memory of an open store, in bytes: to between a quarter of what it was opened with and four times
-/// as much, and at least 1 MiB. A smaller cap holds when the call returns: memory was given back to the system, and a
-/// cache has evicted what did not fit. The longest value stays what it was.
+/// Changes the cap of an open store, in bytes: in memory to between a quarter of what it was opened with and four times
+/// as much, and at least 1 MiB; in a file to between a quarter and what it was opened with, and at least 4 MiB. A
+/// smaller cap holds when the call returns: memory was given back to the system, and a cache has evicted what did not
+/// fit. The longest value stays what it was.
 ///
 /// Errors: NYALA_ERR_INVALID_ARGUMENT (store NULL; max_bytes outside these limits, which the message names),
 /// NYALA_ERR_FULL (the entries of a store do not fit, or pins hold memory in place: the cap is as it was, and no entry
@@ -442,6 +447,23 @@ pub unsafe extern "C" fn nyala_clear(store: *mut nyala_store) -> nyala_status {
         // SAFETY: the caller's handle.
         let store = unsafe { of(store) }?;
         store.clear()?;
+        Ok(NYALA_OK)
+    })
+}
+
+/// Returns when every write that was acknowledged before the call would survive a power cut. At NYALA_DURABILITY_SYNC
+/// they do already; of a store in memory there is nothing to make durable, and it returns at once.
+///
+/// Errors: NYALA_ERR_INVALID_ARGUMENT (store NULL), NYALA_ERR_IO (the sync failed: nobody knows what is durable, and
+/// from now on every change and every sync answers NYALA_ERR_POISONED until the store is opened again),
+/// NYALA_ERR_POISONED, NYALA_ERR_FORKED. Threads: any; those that wait at the same time share one sync. Cost: what the
+/// disk takes, milliseconds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nyala_sync(store: *mut nyala_store) -> nyala_status {
+    boundary::call(|| {
+        // SAFETY: the caller's handle.
+        let store = unsafe { of(store) }?;
+        store.sync()?;
         Ok(NYALA_OK)
     })
 }

@@ -62,6 +62,7 @@ static void null_handles(void) {
     NULL_IS_REFUSED("store", nyala_stats(NULL, &stats));
     NULL_IS_REFUSED("store", nyala_maintain(NULL, 0, &number));
     NULL_IS_REFUSED("store", nyala_clear(NULL));
+    NULL_IS_REFUSED("store", nyala_sync(NULL));
     NULL_IS_REFUSED("store", nyala_hottest(NULL, 1, ignore_key, &visits));
     NULL_IS_REFUSED("store", nyala_largest(NULL, 1, ignore_key, &visits));
     NULL_IS_REFUSED("store", nyala_set_max_bytes(NULL, 64 * MIB));

@@ -50,6 +50,7 @@ static void uses_the_parents_store(void) {
     FORKED(nyala_scan_next(cursor, &key, &value));
     FORKED(nyala_maintain(store, 0, &version));
     FORKED(nyala_clear(store));
+    FORKED(nyala_sync(store));
 
     /* A store of its own works; what it inherited can be let go. */
     {

@@ -1,6 +1,6 @@
 //! One call with the arguments that the input chooses.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::slice;
 
@@ -21,7 +21,7 @@ use c_face::status::{
 use c_face::store::{
     nyala_append, nyala_clear, nyala_close, nyala_delete, nyala_delete_if, nyala_exists,
     nyala_expire, nyala_get, nyala_get_versioned, nyala_increment, nyala_len, nyala_maintain,
-    nyala_open, nyala_persist, nyala_set, nyala_set_max_bytes, nyala_store, nyala_ttl,
+    nyala_open, nyala_persist, nyala_set, nyala_set_max_bytes, nyala_store, nyala_sync, nyala_ttl,
 };
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 
@@ -86,6 +86,7 @@ pub(crate) fn one(session: &mut Session, input: &mut Unstructured<'_>) -> Result
         254 => open(session, input),
         255 => {
             call!(session, nyala_clear(pointer(input, session.store)?));
+            call!(session, nyala_sync(pointer(input, session.store)?));
             Ok(())
         }
     }
@@ -106,6 +107,12 @@ unsafe extern "C" fn hear(
     let value = unsafe { slice::from_raw_parts(value.cast::<u8>(), value_len) };
     std::hint::black_box(key.iter().chain(value).fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
     assert!(!key.is_empty() && (1..=3).contains(&cause), "cause {cause}");
+}
+
+/// A path that no store can have: nothing is left behind.
+fn no_file(input: &mut Unstructured<'_>) -> Result<*const c_char> {
+    let paths = [c"", c"/", c"/dev/null", c"/dev/null/store", c"/nyala/\xff/store"];
+    Ok(paths[input.int_in_range(0..=paths.len() - 1)?].as_ptr())
 }
 
 fn open(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
@@ -129,6 +136,10 @@ fn open(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
         count_reads: if input.ratio(1_u8, 40)? { input.arbitrary()? } else { 0 },
         on_removal: if input.ratio(1_u8, 2)? { Some(hear) } else { None },
         on_removal_userdata: ptr::null_mut(),
+        path: if input.ratio(1_u8, 40)? { no_file(input)? } else { ptr::null() },
+        durability: if input.ratio(1_u8, 40)? { input.int_in_range(0..=3)? } else { 0 },
+        reserved: if input.ratio(1_u8, 40)? { input.arbitrary()? } else { 0 },
+        sync_interval_ms: if input.ratio(1_u8, 40)? { number(input)? } else { 0 },
     };
     let mut options = Room::of(input, options)?;
     let options = pointer(input, options.as_ptr())?;

@@ -1,4 +1,4 @@
-"""Nyala: an embeddable key-value store and cache for bytes, at memory speed, under a hard cap on memory.
+"""Nyala: an embeddable key-value store and cache for bytes, in memory or in a file, under a hard cap.
 
 >>> import nyala
 >>> store = nyala.Store(max_bytes=64 << 20)
@@ -33,13 +33,15 @@ from ._errors import (
     UnsupportedError,
     VersionError,
 )
-from ._native import MAX_MAX_BYTES, MIN_MAX_BYTES, Pin, Scan, Store, __version__
+from ._native import DEFAULT_FILE_BYTES, MAX_MAX_BYTES, MIN_FILE_BYTES, MIN_MAX_BYTES, Pin, Scan, Store, __version__
 from ._types import EntryInfo, Stats
 
 _MutableMapping.register(Store)
 
 __all__ = [
+    "DEFAULT_FILE_BYTES",
     "MAX_MAX_BYTES",
+    "MIN_FILE_BYTES",
     "MIN_MAX_BYTES",
     "BusyError",
     "ClosedError",

@@ -39,7 +39,7 @@ class BusyError(Error):
 
 
 class LockedError(Error):
-    """Another process has the file open."""
+    """The file is open already, in this process or another."""
 
 
 class IoError(Error, OSError):

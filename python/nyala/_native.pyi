@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from os import PathLike
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self, SupportsIndex, TypeAlias, TypeVar, final, overload
 
@@ -10,6 +11,7 @@ from ._types import EntryInfo, Stats
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 _Key: TypeAlias = Buffer | str
+_Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 _Eviction: TypeAlias = Literal["adaptive"]
 _Cause: TypeAlias = Literal["evicted", "expired", "removed"]
 _OnlyIf: TypeAlias = Literal["none", "any", "later", "sooner"]
@@ -25,11 +27,13 @@ class _KeysAndGetItem(Protocol[_K]):
 
 _Items: TypeAlias = _KeysAndGetItem[bytes] | _KeysAndGetItem[str] | Iterable[tuple[_Key, Buffer]]
 
-__all__ = ["MAX_MAX_BYTES", "MIN_MAX_BYTES", "Pin", "Scan", "Store", "__version__"]
+__all__ = ["DEFAULT_FILE_BYTES", "MAX_MAX_BYTES", "MIN_FILE_BYTES", "MIN_MAX_BYTES", "Pin", "Scan", "Store", "__version__"]
 
 __version__: Final[str]
 MIN_MAX_BYTES: Final[int]
 MAX_MAX_BYTES: Final[int]
+MIN_FILE_BYTES: Final[int]
+DEFAULT_FILE_BYTES: Final[int]
 
 @final
 class Pin:
@@ -47,10 +51,40 @@ class Scan(Iterator[tuple[bytes, bytes]]):
 
 @disjoint_base
 class Store(MutableMapping[bytes, bytes]):
+    @overload
     def __new__(
         cls,
+        path: None = None,
         *,
         max_bytes: SupportsIndex,
+        durability: Literal["process"] = "process",
+        sync_interval: None = None,
+        eviction: _Eviction | None = None,
+        on_removal: Callable[[bytes, bytes, _Cause], object] | None = None,
+        count_reads: bool | None = None,
+        clock: Callable[[], _Seconds] | None = None,
+    ) -> Self: ...
+    @overload
+    def __new__(
+        cls,
+        path: _Path,
+        *,
+        max_bytes: SupportsIndex | None = None,
+        durability: Literal["process", "sync"] = "process",
+        sync_interval: None = None,
+        eviction: _Eviction | None = None,
+        on_removal: Callable[[bytes, bytes, _Cause], object] | None = None,
+        count_reads: bool | None = None,
+        clock: Callable[[], _Seconds] | None = None,
+    ) -> Self: ...
+    @overload
+    def __new__(
+        cls,
+        path: _Path,
+        *,
+        max_bytes: SupportsIndex | None = None,
+        durability: Literal["interval"],
+        sync_interval: _Seconds,
         eviction: _Eviction | None = None,
         on_removal: Callable[[bytes, bytes, _Cause], object] | None = None,
         count_reads: bool | None = None,
@@ -94,6 +128,9 @@ class Store(MutableMapping[bytes, bytes]):
     def maintain(self, budget: _Seconds = 0.001) -> int: ...
     def clear(self) -> None: ...
     def close(self) -> None: ...
+    def sync(self) -> None: ...
+    @property
+    def path(self) -> str | None: ...
     @property
     def closed(self) -> bool: ...
     def set_max_bytes(self, max_bytes: SupportsIndex, /) -> None: ...
@@ -119,6 +156,7 @@ class Store(MutableMapping[bytes, bytes]):
     def __iter__(self) -> Iterator[bytes]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, object]]: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /

@@ -3,9 +3,12 @@
 //! All of this may run other people's code (`__buffer__`, `__float__`, `__index__`), so all of it comes before a store
 //! is entered.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nyala::{Eviction, ExpireCondition, Version};
+use nyala::{Durability, Eviction, ExpireCondition, Version};
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -13,6 +16,9 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
 use crate::errors::{InvalidArgumentError, OverflowError};
+
+/// Least time from one sync to the next.
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// An argument that may be left out. Unlike with an `Option`, passing None is passing something, and the wrong type.
 pub(crate) struct Given<'py>(pub(crate) Option<Bound<'py, PyAny>>);
@@ -255,8 +261,77 @@ fn not_an_integer(
     }
 }
 
-pub(crate) fn max_bytes(object: &Bound<'_, PyAny>) -> PyResult<u64> {
-    unsigned(object, "max_bytes", (nyala::MIN_MAX_BYTES, nyala::MAX_MAX_BYTES), " bytes")
+pub(crate) fn max_bytes(object: &Bound<'_, PyAny>, least: u64) -> PyResult<u64> {
+    unsigned(object, "max_bytes", (least, nyala::MAX_MAX_BYTES), " bytes")
+}
+
+/// A path: str, which stands for its bytes as `os.fsencode` gives them, bytes, or something that answers either.
+pub(crate) fn path(object: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+    let text = object.cast::<PyString>().is_ok() || object.cast::<PyBytes>().is_ok();
+    if !text && object.get_type().getattr_opt("__fspath__")?.is_none() {
+        return Err(wrong_type(object, "path", "str, bytes or os.PathLike"));
+    }
+    // SAFETY: the object is alive and the interpreter attached.
+    let path = unsafe { ffi::PyOS_FSPath(object.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception set.
+    let path = unsafe { Bound::from_owned_ptr_or_err(object.py(), path) }?;
+    match path.cast::<PyBytes>() {
+        Ok(bytes) => Ok(OsStr::from_bytes(bytes.as_bytes()).into()),
+        Err(_) => Ok(path.extract::<OsString>()?.into()),
+    }
+}
+
+/// What a write to a file survives.
+pub(crate) fn durability(
+    given: Given<'_>,
+    sync_interval: Option<&Bound<'_, PyAny>>,
+    in_file: bool,
+) -> PyResult<Durability> {
+    let expected = "'process', 'interval' or 'sync'";
+    let level = match &given.0 {
+        None => "process".to_owned(),
+        Some(object) => match object.cast::<PyString>() {
+            Ok(text) => text.to_string_lossy().into_owned(),
+            Err(_) => return Err(wrong_type(object, "durability", expected)),
+        },
+    };
+    let interval = sync_interval.map(|object| seconds(object, "sync_interval")).transpose()?;
+    let durability = match (&*level, interval) {
+        ("process", _) => Durability::Process,
+        ("sync", _) => Durability::Sync,
+        ("interval", Some(number)) => match Duration::try_from_secs_f64(number) {
+            Ok(interval) if interval >= LEAST_INTERVAL => Durability::Interval(interval),
+            _ => {
+                return Err(InvalidArgumentError::new_err(format!(
+                    "sync_interval = {number:?} s is out of range: it must be {:?} s to about {:.0e} s",
+                    LEAST_INTERVAL.as_secs_f64(),
+                    Duration::MAX.as_secs_f64()
+                )));
+            }
+        },
+        ("interval", None) => {
+            return Err(InvalidArgumentError::new_err(format!(
+                "durability = 'interval' needs sync_interval, the seconds from one sync to the next, at least {:?} s",
+                LEAST_INTERVAL.as_secs_f64()
+            )));
+        }
+        (other, _) => {
+            return Err(InvalidArgumentError::new_err(format!(
+                "durability = {other:?}: expected {expected}"
+            )));
+        }
+    };
+    if let (Durability::Process | Durability::Sync, Some(number)) = (durability, interval) {
+        return Err(InvalidArgumentError::new_err(format!(
+            "sync_interval = {number:?} s with durability = '{level}': only 'interval' takes one"
+        )));
+    }
+    if !in_file && durability != Durability::Process {
+        return Err(InvalidArgumentError::new_err(format!(
+            "durability = '{level}' without a path: a store in memory ends with its process"
+        )));
+    }
+    Ok(durability)
 }
 
 /// How many there may be at most.

@@ -11,6 +11,7 @@ use pyo3::types::{
 
 use crate::args::{self, Bytes};
 use crate::errors::OrRaise;
+use crate::open::Open;
 use crate::read::{LARGE, new_bytes};
 use crate::store::Store;
 
@@ -121,13 +122,9 @@ fn get_detached<'py>(
 }
 
 /// Whether each key was there.
-pub(crate) fn delete(
-    py: Python<'_>,
-    store: &nyala::Store,
-    keys: &[Bytes<'_>],
-) -> PyResult<Vec<bool>> {
+pub(crate) fn delete(py: Python<'_>, store: &Open, keys: &[Bytes<'_>]) -> PyResult<Vec<bool>> {
     if keys.len() <= STEP {
-        return store.delete_many(keys).or_raise();
+        return store.change(py, 0, |store| store.delete_many(keys)).or_raise();
     }
     let mut deleted = Vec::with_capacity(keys.len());
     for keys in keys.chunks(STEP) {
@@ -143,17 +140,14 @@ pub(crate) type Failed = Vec<(usize, nyala::Error)>;
 /// Stores pairs, all of them even if some fail. Every pair's bytes must have been taken before the store was entered.
 fn set_step(
     py: Python<'_>,
-    store: &nyala::Store,
+    store: &Open,
     pairs: &[(Bytes<'_>, Bytes<'_>)],
     done: usize,
     failed: &mut Failed,
 ) -> PyResult<()> {
     let len: usize = pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
-    let outcomes = if pairs.len() < STEP && len < LARGE {
-        store.set_many(pairs)
-    } else {
-        py.detach(|| store.set_many(pairs))
-    };
+    let len = if pairs.len() < STEP { len } else { LARGE };
+    let outcomes = store.change(py, len, |store| store.set_many(pairs));
     let outcomes = outcomes.or_raise()?.into_iter().enumerate();
     failed.extend(
         outcomes.filter_map(|(index, outcome)| outcome.err().map(|error| (done + index, error))),

@@ -34,9 +34,14 @@ pub(crate) fn exception(error: &nyala::Error) -> PyErr {
         E::Overflow { .. } => OverflowError::new_err(text),
         E::Busy { .. } => BusyError::new_err(text),
         E::Locked { .. } => LockedError::new_err(text),
-        // With two arguments OSError tells them as `errno` and `strerror`.
+        // With three arguments OSError tells them as `errno`, `strerror` and `filename`.
         E::Io(failure) => match failure.code {
-            Some(code) => IoError::new_err((code, text)),
+            Some(code) => {
+                let number = format!(" (os error {code})");
+                let reason = failure.reason.strip_suffix(&number).unwrap_or(&failure.reason);
+                let text = format!("cannot {}: {reason}", failure.op);
+                IoError::new_err((code, text, failure.path.as_os_str().to_owned()))
+            }
             None => IoError::new_err(text),
         },
         E::Version { .. } => VersionError::new_err(text),

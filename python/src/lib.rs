@@ -3,7 +3,7 @@
 //! Three rules hold everywhere here. Arguments are taken apart before a store is entered, because taking them apart
 //! runs other people's code. Between entering and leaving, only allocations that the garbage collector does not track
 //! are made, and no Python code runs but a listener, which the core calls with no lock held. What may take long (large
-//! values, batches, scans that find little) detaches from the interpreter.
+//! values, batches, scans that find little, changes of a file) detaches from the interpreter.
 
 mod args;
 mod batch;
@@ -25,6 +25,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("MIN_MAX_BYTES", nyala::MIN_MAX_BYTES)?;
     module.add("MAX_MAX_BYTES", nyala::MAX_MAX_BYTES)?;
+    module.add("MIN_FILE_BYTES", nyala::MIN_FILE_BYTES)?;
+    module.add("DEFAULT_FILE_BYTES", nyala::DEFAULT_FILE_BYTES)?;
     module.add_class::<store::Store>()?;
     module.add_class::<pin::Pin>()?;
     module.add_class::<scan::Scan>()

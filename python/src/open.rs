@@ -1,14 +1,29 @@
 //! What a Python store holds while it is open.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::vec::IntoIter;
 
 use nyala::Cursor;
+use pyo3::prelude::*;
+
+use crate::read::LARGE;
+use crate::scan::State;
 
 /// An open store and what belongs to it.
 pub(crate) struct Open {
     store: nyala::Store,
+    /// Whether it is kept in a file, so that a change may wait for the disk.
+    in_file: bool,
     popping: Mutex<Popping>,
+    scans: Mutex<Scans>,
+}
+
+/// The states of scans, whose cursors go with the store: they would keep its file locked and its memory in use.
+#[derive(Default)]
+struct Scans {
+    states: Vec<Weak<Mutex<State>>>,
+    /// States at which those of scans that are gone are looked for.
+    crowded: usize,
 }
 
 /// Where `popitem` finds its next candidates. Starting over each time would look at the same emptied places again.
@@ -28,8 +43,8 @@ impl std::ops::Deref for Open {
 }
 
 impl Open {
-    pub(crate) fn new(store: nyala::Store) -> Self {
-        Open { store, popping: Mutex::default() }
+    pub(crate) fn new(store: nyala::Store, in_file: bool) -> Self {
+        Open { store, in_file, popping: Mutex::default(), scans: Mutex::default() }
     }
 
     #[inline]
@@ -40,6 +55,30 @@ impl Open {
     /// Whether the store can be used, for what the core answers without a result.
     pub(crate) fn check(&self) -> nyala::Result<()> {
         self.store.check()
+    }
+
+    /// Changes the store, detached if `len` bytes are many or it may wait for a file.
+    #[inline]
+    pub(crate) fn change<T: Send>(
+        &self,
+        py: Python<'_>,
+        len: usize,
+        change: impl FnOnce(&nyala::Store) -> T + Send,
+    ) -> T {
+        if len >= LARGE || self.in_file {
+            return py.detach(|| change(&self.store));
+        }
+        change(&self.store)
+    }
+
+    /// Takes note of a scan that begins, to end it with the store.
+    pub(crate) fn begin_scan(&self, state: &Arc<Mutex<State>>) {
+        let mut scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner);
+        if scans.states.len() >= scans.crowded {
+            scans.states.retain(|state| state.strong_count() > 0);
+            scans.crowded = 2 * scans.states.len() + 8;
+        }
+        scans.states.push(Arc::downgrade(state));
     }
 
     /// A key that was there; `None` once a whole scan has found none.
@@ -63,6 +102,16 @@ impl Open {
                 Some(found) => popping.found = found.into_iter(),
                 None => popping.cursor = None,
             }
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let scans = self.scans.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for state in scans.states.drain(..).filter_map(|state| state.upgrade()) {
+            // Whoever steps is inside the store: nobody holds the lock.
+            state.lock().unwrap_or_else(PoisonError::into_inner).end();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Iteration.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::vec::IntoIter;
 
 use nyala::Cursor;
@@ -10,6 +10,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::PyTuple;
 
 use crate::errors::OrRaise;
+use crate::open::Open;
 use crate::read::new_bytes;
 use crate::store::Store;
 
@@ -30,8 +31,9 @@ pub(crate) enum Gives {
     Items,
 }
 
-struct State {
-    cursor: Cursor,
+pub(crate) struct State {
+    /// `None` once the store is closed.
+    cursor: Option<Cursor>,
     /// What the last step found and has not been given yet.
     found: IntoIter<Entry>,
     /// Where the last step began.
@@ -43,8 +45,12 @@ struct State {
 
 impl State {
     fn step(&mut self, budget: usize) -> nyala::Result<()> {
-        self.began_at = self.cursor.position();
-        match self.cursor.next_batch(budget)? {
+        let Some(cursor) = &mut self.cursor else {
+            self.ended = true;
+            return Ok(());
+        };
+        self.began_at = Cursor::position(cursor);
+        match cursor.next_batch(budget)? {
             Some(found) => {
                 if !found.is_empty() {
                     let bytes = found.iter().map(|(_, value)| value.len()).sum::<usize>();
@@ -55,6 +61,12 @@ impl State {
             None => self.ended = true,
         }
         Ok(())
+    }
+
+    /// Lets go of the store, which is being closed.
+    pub(crate) fn end(&mut self) {
+        self.cursor = None;
+        self.found = IntoIter::default();
     }
 
     /// Entries of the next step after one that found some.
@@ -71,19 +83,22 @@ impl State {
 pub(crate) struct Scan {
     store: Py<Store>,
     gives: Gives,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 impl Scan {
-    pub(crate) fn new(store: Py<Store>, cursor: Cursor, gives: Gives) -> Self {
+    /// A scan of the store that `open` is.
+    pub(crate) fn new(store: Py<Store>, open: &Open, cursor: Cursor, gives: Gives) -> Self {
         let state = State {
             began_at: cursor.position(),
-            cursor,
+            cursor: Some(cursor),
             found: Vec::new().into_iter(),
             value_len: GATHERED,
             ended: false,
         };
-        Scan { store, gives, state: Mutex::new(state) }
+        let state = Arc::new(Mutex::new(state));
+        open.begin_scan(&state);
+        Scan { store, gives, state }
     }
 
     /// Runs `work` on the state. The lock is held over no Python code; another thread may hold it over a detached step,
@@ -132,14 +147,15 @@ impl Scan {
     /// the position last changed comes again; nothing is left out.
     #[getter]
     fn position(&self, py: Python<'_>) -> PyResult<Option<u64>> {
-        self.store.get().enter(py)?.check().or_raise()?;
+        let inside = self.store.get().enter(py)?;
+        inside.check().or_raise()?;
         Ok(self.with(py, |state| {
             if state.ended {
                 None
             } else if state.found.len() > 0 {
                 state.began_at
             } else {
-                state.cursor.position()
+                state.cursor.as_ref().and_then(Cursor::position)
             }
         }))
     }

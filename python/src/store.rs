@@ -3,9 +3,11 @@
 //!
 //! Long because all methods of a Python class stand in one block, with the documentation that Python users read.
 
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nyala::{Options, SetOptions, TimeToLive};
+use nyala::{Durability, Eviction, Options, SetOptions, TimeToLive};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -20,30 +22,37 @@ use crate::errors::{self, ClosedError, InvalidArgumentError, OrRaise};
 use crate::handle::{Handle, Inside};
 use crate::open::Open;
 use crate::pin::Pin;
-use crate::read::{self, LARGE, new_bytes};
+use crate::read::{self, new_bytes};
 use crate::removal::Listener;
 use crate::scan::{Gives, Scan};
 
 /// Longest that `maintain` works without a look for Ctrl-C.
 const MAINTAIN_STEP: Duration = Duration::from_millis(50);
 
-/// A key-value store or cache in memory: a mutable mapping from bytes to bytes under a hard cap on memory.
+/// A key-value store or cache, in memory or in a file: a mutable mapping from bytes to bytes under a hard cap.
 ///
-/// `max_bytes` caps everything: keys, values, index and slack, in bytes. `eviction` is the choice between a store and a
-/// cache. None: nothing is lost; when the store is full, writes raise FullError and change nothing. 'adaptive': what is
-/// read least makes room for what is new. `on_removal` is called as ``on_removal(key, value, cause)`` for each entry that
-/// is gone because it was 'evicted', 'expired' or 'removed', but not for one that is overwritten or cleared. Any thread
-/// that uses the store calls it, in the midst of an operation, which goes on if it raises (sys.unraisablehook is told); it
-/// may use the store. `count_reads`: whether stats() counts hits and misses and hottest() answers; by default in a cache.
-/// `clock` is for tests: a callable that answers seconds since the epoch,
-/// asked once for each operation; time never goes back, whatever it answers.
+/// Without a `path` the store is in memory, and `max_bytes` caps everything: keys, values, index and slack, in bytes.
+/// With one (str, bytes or os.PathLike) it is kept in that file, which is made if it is not there, and its entries are
+/// there when it is opened again; `max_bytes` caps the file, 256 GiB by default. One store has a file open at a time
+/// (LockedError). What is written survives, by `durability`: 'process': the death of the process, but not always a
+/// power cut, after which the store opens with old state or empty, never with a wrong value. 'interval': also a power
+/// cut, which loses at most `sync_interval` seconds plus one sync; starts a thread. 'sync': every change waits until a
+/// power cut could not take it.
+///
+/// `eviction` is the choice between a store and a cache. None: nothing is lost; when the store is full, writes raise
+/// FullError and change nothing. 'adaptive': what is read least makes room for what is new. `on_removal` is called as
+/// ``on_removal(key, value, cause)`` for each entry that is gone because it was 'evicted', 'expired' or 'removed', but
+/// not for one that is overwritten or cleared. Any thread that uses the store calls it, in the midst of an operation,
+/// which goes on if it raises (sys.unraisablehook is told); it may use the store. `count_reads`: whether stats() counts
+/// hits and misses and hottest() answers; by default in a cache. `clock` is for tests: a callable that answers seconds
+/// since the epoch, asked once for each operation; time never goes back, whatever it answers.
 ///
 /// Keys are bytes-like objects of 1 to 65,535 bytes, or str, which stands for its UTF-8. Values are bytes-like objects
 /// and come back as bytes. Durations and moments are seconds, as float. A miss is None, or KeyError from ``[]``.
 ///
 /// Every operation on one key is atomic, and safe under threads; there is no order between keys. After ``os.fork`` the
-/// child cannot use the store (ForkedError); open another one. A store cannot be pickled (TypeError): it is this
-/// process's memory.
+/// child cannot use the store (ForkedError); open another one. A store in memory cannot be pickled (TypeError): it is
+/// this process's memory. One in a file can: whoever unpickles it opens the file, which must be closed by then.
 ///
 /// >>> import nyala
 /// >>> with nyala.Store(max_bytes=64 << 20) as store:
@@ -58,8 +67,37 @@ const MAINTAIN_STEP: Duration = Duration::from_millis(50);
 #[pyclass(frozen, mapping, subclass, weakref, module = "nyala")]
 pub(crate) struct Store {
     open: Handle<Open>,
+    /// How to open it again, if it is kept in a file.
+    file: Option<FileOptions>,
     listener: Option<Listener>,
     clock: Option<InjectedClock>,
+}
+
+/// What a store in a file was opened with.
+struct FileOptions {
+    /// Absolute.
+    path: PathBuf,
+    /// `None`: the core's default.
+    max_bytes: Option<u64>,
+    durability: Durability,
+    eviction: Eviction,
+    count_reads: Option<bool>,
+}
+
+/// The same file from whatever folder one works in.
+fn absolute(path: &Path) -> PathBuf {
+    // Fails where the path is empty, which opening refuses, or there is no folder, where it fails too.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Closing a file waits for the disk. While the interpreter ends, nobody else has work to do: then the handle
+        // does it.
+        if self.file.is_some() && !self.open.is_closed() {
+            let _ = Python::try_attach(|py| py.detach(|| self.open.close()));
+        }
+    }
 }
 
 impl Store {
@@ -91,7 +129,7 @@ impl Store {
         let inside = slf.get().enter(slf.py())?;
         let cursor =
             if position == 0 { inside.scan(prefix) } else { inside.scan_from(prefix, position) };
-        Ok(Scan::new(slf.clone().unbind(), cursor.or_raise()?, gives))
+        Ok(Scan::new(slf.clone().unbind(), &inside, cursor.or_raise()?, gives))
     }
 
     /// A list of at most `most` keys, each with a number.
@@ -135,12 +173,6 @@ fn closed() -> PyErr {
     ClosedError::new_err("store is closed")
 }
 
-/// Runs `work`, detached if it handles many bytes.
-#[inline]
-fn sized<T: Send>(py: Python<'_>, len: usize, work: impl FnOnce() -> T + Send) -> T {
-    if len >= LARGE { py.detach(work) } else { work() }
-}
-
 fn optional_bytes(py: Python<'_>, value: Option<Vec<u8>>) -> PyResult<Option<Bound<'_, PyBytes>>> {
     value.map(|value| new_bytes(py, &value)).transpose()
 }
@@ -166,17 +198,43 @@ fn class<'py>(
 #[pymethods]
 impl Store {
     #[new]
-    #[pyo3(signature = (*, max_bytes, eviction=None, on_removal=None, count_reads=None, clock=None))]
+    #[pyo3(
+        signature = (path=None, *, max_bytes=None, durability=Given::NOTHING, sync_interval=None, eviction=None, on_removal=None, count_reads=None, clock=None),
+        text_signature = "(path=None, *, max_bytes=None, durability='process', sync_interval=None, eviction=None, on_removal=None, count_reads=None, clock=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the signature that Python sees")]
     fn new(
         py: Python<'_>,
-        max_bytes: &Bound<'_, PyAny>,
+        path: Option<&Bound<'_, PyAny>>,
+        max_bytes: Option<&Bound<'_, PyAny>>,
+        durability: Given<'_>,
+        sync_interval: Option<&Bound<'_, PyAny>>,
         eviction: Option<&Bound<'_, PyAny>>,
         on_removal: Option<&Bound<'_, PyAny>>,
         count_reads: Option<bool>,
         clock: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let mut options =
-            Options::memory(args::max_bytes(max_bytes)?).eviction(args::eviction(eviction)?);
+        let path = path.map(args::path).transpose()?;
+        let durability = args::durability(durability, sync_interval, path.is_some())?;
+        let eviction = args::eviction(eviction)?;
+        let max_bytes = match (max_bytes, &path) {
+            (Some(given), Some(_)) => Some(args::max_bytes(given, nyala::MIN_FILE_BYTES)?),
+            (Some(given), None) => Some(args::max_bytes(given, nyala::MIN_MAX_BYTES)?),
+            (None, Some(_)) => None,
+            (None, None) => {
+                return Err(PyTypeError::new_err(
+                    "max_bytes must be an int, not 'NoneType': a store in memory has no default",
+                ));
+            }
+        };
+        let mut options = match &path {
+            Some(path) => Options::file(path).durability(durability),
+            None => Options::memory(0),
+        };
+        if let Some(max_bytes) = max_bytes {
+            options = options.max_bytes(max_bytes);
+        }
+        options = options.eviction(eviction);
         let listener = on_removal
             .map(|listener| args::callable(listener, "on_removal").map(Listener::new))
             .transpose()?;
@@ -193,8 +251,12 @@ impl Store {
             clock.ask(py)?;
             options = options.clock(clock.source());
         }
+        // The folder that a relative path begins in may be another one later.
+        let absolute = path.as_ref().map(|path| absolute(path));
         let store = py.detach(|| nyala::Store::open(options)).or_raise()?;
-        Ok(Store { open: Handle::new(Open::new(store)), listener, clock })
+        let file =
+            absolute.map(|path| FileOptions { path, max_bytes, durability, eviction, count_reads });
+        Ok(Store { open: Handle::new(Open::new(store, file.is_some())), file, listener, clock })
     }
 
     /// The value of a key, or `default`.
@@ -312,8 +374,9 @@ impl Store {
             options = options.if_version(version);
         }
         let inside = self.enter(py)?;
-        let outcome =
-            sized(py, value.len(), || inside.set_with(&key, &value, options)).or_raise()?;
+        let outcome = inside
+            .change(py, value.len(), |store| store.set_with(&key, &value, options))
+            .or_raise()?;
         Ok(outcome.stored)
     }
 
@@ -328,7 +391,8 @@ impl Store {
         let key = args::key(key)?;
         let value = args::value(value)?;
         let inside = self.enter(py)?;
-        let previous = sized(py, value.len(), || inside.swap(&key, &value)).or_raise()?;
+        let previous =
+            inside.change(py, value.len(), |store| store.swap(&key, &value)).or_raise()?;
         optional_bytes(py, previous)
     }
 
@@ -340,7 +404,7 @@ impl Store {
         key: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let key = args::key(key)?;
-        let taken = self.enter(py)?.take(&key).or_raise()?;
+        let taken = self.enter(py)?.change(py, 0, |store| store.take(&key)).or_raise()?;
         optional_bytes(py, taken)
     }
 
@@ -348,7 +412,7 @@ impl Store {
     #[pyo3(signature = (key, /))]
     fn delete(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let key = args::key(key)?;
-        self.enter(py)?.delete(&key).or_raise()
+        self.enter(py)?.change(py, 0, |store| store.delete(&key)).or_raise()
     }
 
     /// Removes a key if its value is still of this version, and answers whether it did.
@@ -361,7 +425,7 @@ impl Store {
     ) -> PyResult<bool> {
         let key = args::key(key)?;
         let version = args::version(version, "version")?;
-        self.enter(py)?.delete_if(&key, version).or_raise()
+        self.enter(py)?.change(py, 0, |store| store.delete_if(&key, version)).or_raise()
     }
 
     /// Adds bytes at the end of a value, or creates it, and answers its new length. The lifetime is kept.
@@ -375,7 +439,7 @@ impl Store {
         let key = args::key(key)?;
         let tail = args::value(tail)?;
         let inside = self.enter(py)?;
-        sized(py, tail.len(), || inside.append(&key, &tail)).or_raise()
+        inside.change(py, tail.len(), |store| store.append(&key, &tail)).or_raise()
     }
 
     /// Adds to the number that a value is, or creates it with `delta`, and answers the sum.
@@ -399,7 +463,7 @@ impl Store {
         let key = args::key(key)?;
         let delta = delta.0.as_ref().map_or(Ok(1), args::delta)?;
         let ttl = ttl_on_create.map(|ttl| args::lifetime(ttl, "ttl_on_create")).transpose()?;
-        self.enter(py)?.increment(&key, delta, ttl).or_raise()
+        self.enter(py)?.change(py, 0, |store| store.increment(&key, delta, ttl)).or_raise()
     }
 
     /// Whether a key is there; the same as ``key in store``.
@@ -441,7 +505,7 @@ impl Store {
         let key = args::key(key)?;
         let ttl = args::lifetime(ttl, "ttl")?;
         let condition = args::only_if(only_if)?;
-        self.enter(py)?.expire_with(&key, ttl, condition).or_raise()
+        self.enter(py)?.change(py, 0, |store| store.expire_with(&key, ttl, condition)).or_raise()
     }
 
     /// Lets an entry live until a moment, in seconds since the epoch as ``time.time()`` counts them; answers whether it
@@ -457,14 +521,14 @@ impl Store {
         let key = args::key(key)?;
         let at = args::moment(at, "at")?;
         let condition = args::only_if(only_if)?;
-        self.enter(py)?.expire_at(&key, at, condition).or_raise()
+        self.enter(py)?.change(py, 0, |store| store.expire_at(&key, at, condition)).or_raise()
     }
 
     /// Lets an entry stay; answers whether it had a lifetime.
     #[pyo3(signature = (key, /))]
     fn persist(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let key = args::key(key)?;
-        self.enter(py)?.persist(&key).or_raise()
+        self.enter(py)?.change(py, 0, |store| store.persist(&key)).or_raise()
     }
 
     /// Seconds that an entry has to live, infinity if it stays, or None for a miss.
@@ -514,8 +578,8 @@ impl Store {
 
     /// An iterator over ``(key, value)`` of all keys with a prefix, in no particular order.
     ///
-    /// What is there throughout comes once; what comes or goes meanwhile may or may not come. `position` is the attribute
-    /// of an earlier scan with the same prefix: this one goes on there.
+    /// What is there throughout comes once; what comes or goes meanwhile may or may not come. `position` is the
+    /// attribute of an earlier scan with the same prefix: this one goes on there.
     ///
     /// >>> import nyala
     /// >>> store = nyala.Store(max_bytes=64 << 20)
@@ -638,11 +702,39 @@ impl Store {
         py.detach(|| inside.clear()).or_raise()
     }
 
-    /// Closes the store and frees its memory; closing again does nothing. Operations that other threads are in the
-    /// middle of end as usual; all later ones raise ClosedError. Pins stay valid; they and scans keep the
-    /// memory until they are gone too.
+    /// Closes the store and frees its memory, or syncs its file and lets go of it; closing again does nothing.
+    ///
+    /// Operations that other threads are in the middle of end as usual; all later ones raise ClosedError. Then the file
+    /// can be opened again at once, by whoever likes. But pins stay valid: until the last of them is gone, the memory
+    /// stays in use, and the file locked. What fails in closing is not told: sync() tells.
+    ///
+    /// >>> import nyala, os, tempfile
+    /// >>> path = os.path.join(tempfile.mkdtemp(), "store.nyala")
+    /// >>> store = nyala.Store(path)
+    /// >>> store["k"] = b"v"
+    /// >>> store.close()
+    /// >>> with nyala.Store(path) as again:
+    /// ...     again["k"]
+    /// b'v'
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.open.close());
+    }
+
+    /// Answers when every write that was acknowledged before would survive a power cut; at once for a store in memory,
+    /// which has nothing to keep.
+    ///
+    /// Other threads run meanwhile, and those that wait at the same time share one sync. IoError: it failed, and nobody
+    /// knows what is durable; from then on changes and syncs raise PoisonedError until the store is opened again.
+    fn sync(&self, py: Python<'_>) -> PyResult<()> {
+        let inside = self.enter(py)?;
+        py.detach(|| inside.sync()).or_raise()
+    }
+
+    /// The absolute path of the file, or None for a store in memory; also when the store is closed. Bytes that are no
+    /// UTF-8 come as os.fsdecode has them.
+    #[getter]
+    fn path(&self) -> Option<&OsStr> {
+        self.file.as_ref().map(|file| file.path.as_os_str())
     }
 
     /// Whether the store is closed.
@@ -651,8 +743,8 @@ impl Store {
         self.open.is_closed()
     }
 
-    /// Changes the cap on memory, to between a quarter of the `max_bytes` that the store was opened with and four times
-    /// as much, and at least 1 MiB.
+    /// Changes the cap, to between a quarter of the `max_bytes` that the store was opened with and four times as much,
+    /// and at least 1 MiB; that of a file to between a quarter and what it was opened with, and at least 4 MiB.
     ///
     /// A smaller cap holds when this returns: memory was given back to the system, and a cache has evicted what did not
     /// fit. FullError: a store's entries do not fit, or pins are in the way; the cap is what it was. The longest value
@@ -665,12 +757,12 @@ impl Store {
     /// 256
     #[pyo3(signature = (max_bytes, /))]
     fn set_max_bytes(&self, py: Python<'_>, max_bytes: &Bound<'_, PyAny>) -> PyResult<()> {
-        let max_bytes = args::max_bytes(max_bytes)?;
+        let max_bytes = args::max_bytes(max_bytes, nyala::MIN_MAX_BYTES)?;
         let inside = self.enter(py)?;
         py.detach(|| inside.set_max_bytes(max_bytes)).or_raise()
     }
 
-    /// The cap on memory, in bytes. set_max_bytes changes it.
+    /// The cap in bytes, on memory or on the file. set_max_bytes changes it.
     #[getter]
     fn max_bytes(&self, py: Python<'_>) -> PyResult<u64> {
         let inside = self.enter(py)?;
@@ -678,7 +770,7 @@ impl Store {
         Ok(inside.store().max_bytes())
     }
 
-    /// Memory in use, in bytes: keys, values, index and slack. Never more than max_bytes.
+    /// What is in use under the cap, in bytes: keys, values, slack, and in memory the index. Never more than max_bytes.
     #[getter]
     fn used_bytes(&self, py: Python<'_>) -> PyResult<u64> {
         let inside = self.enter(py)?;
@@ -713,7 +805,7 @@ impl Store {
         let key = args::key(key)?;
         let value = args::value(value)?;
         let inside = self.enter(py)?;
-        sized(py, value.len(), || inside.set(&key, &value)).or_raise()
+        inside.change(py, value.len(), |store| store.set(&key, &value)).or_raise()
     }
 
     fn __delitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -764,18 +856,51 @@ impl Store {
                 errors::exception(&error).get_type(py).name()?
             ));
         }
+        let place = self.file.as_ref().map(|file| format!(" in {:?}", file.path));
         Ok(format!(
-            "<nyala.Store of {} entries, {} of {} bytes used>",
+            "<nyala.Store{} of {} entries, {} of {} bytes used>",
+            place.unwrap_or_default(),
             inside.len(),
             inside.store().used_bytes(),
             inside.store().max_bytes()
         ))
     }
 
-    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
-        Err(PyTypeError::new_err(
-            "cannot pickle or copy a 'nyala.Store' in memory: it is this process's memory",
-        ))
+    /// For pickle: a store in a file is opened again, by its absolute path and with the same options.
+    fn __getnewargs_ex__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
+        let Some(file) = &self.file else {
+            return Err(PyTypeError::new_err(
+                "cannot pickle or copy a 'nyala.Store' in memory: it is this process's memory",
+            ));
+        };
+        let named = PyDict::new(py);
+        if let Some(max_bytes) = file.max_bytes {
+            named.set_item("max_bytes", max_bytes)?;
+        }
+        match file.durability {
+            Durability::Interval(interval) => {
+                named.set_item("durability", "interval")?;
+                named.set_item("sync_interval", interval.as_secs_f64())?;
+            }
+            Durability::Sync => named.set_item("durability", "sync")?,
+            _ => {}
+        }
+        if file.eviction == Eviction::Adaptive {
+            named.set_item("eviction", "adaptive")?;
+        }
+        if let Some(count) = file.count_reads {
+            named.set_item("count_reads", count)?;
+        }
+        if let Some(listener) = &self.listener {
+            named.set_item("on_removal", listener.callable())?;
+        }
+        if let Some(clock) = &self.clock {
+            named.set_item("clock", clock.callable())?;
+        }
+        Ok((PyTuple::new(py, [file.path.as_os_str()])?, named))
     }
 
     /// A view of the keys.
@@ -828,7 +953,7 @@ impl Store {
             let Some(key) = inside.candidate().or_raise()? else {
                 return Err(PyKeyError::new_err("popitem(): store is empty"));
             };
-            if let Some(value) = inside.take(&key).or_raise()? {
+            if let Some(value) = inside.change(py, 0, |store| store.take(&key)).or_raise()? {
                 return Ok((new_bytes(py, &key)?, new_bytes(py, &value)?));
             }
         }
@@ -850,8 +975,9 @@ impl Store {
             return Ok(present);
         }
         let options = SetOptions::new().if_absent().return_previous();
-        let outcome =
-            sized(py, value.len(), || inside.set_with(&key, &value, options)).or_raise()?;
+        let outcome = inside
+            .change(py, value.len(), |store| store.set_with(&key, &value, options))
+            .or_raise()?;
         match outcome.previous {
             Some(present) if !outcome.stored => new_bytes(py, &present),
             _ => match default.cast_exact::<PyBytes>() {
@@ -874,8 +1000,8 @@ impl Store {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // No __clear__: a store gets its listener and its clock when it is made, so that some other object of a cycle was
-        // changed later to close it, and can be cleared.
+        // No __clear__: a store gets its listener and its clock when it is made, so that some other object of a cycle
+        // was changed later to close it, and can be cleared.
         if let Some(listener) = &self.listener {
             visit.call(listener.callable())?;
         }

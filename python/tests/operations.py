@@ -42,6 +42,7 @@ OPERATIONS = {
     "setdefault": lambda store: store.setdefault(b"k", b"v"),
     "stats": lambda store: store.stats(),
     "swap": lambda store: store.swap(b"k", b"v"),
+    "sync": lambda store: store.sync(),
     "take": lambda store: store.take(b"k"),
     "ttl": lambda store: store.ttl(b"k"),
     "update": lambda store: store.update(k=b"v"),
@@ -50,4 +51,4 @@ OPERATIONS = {
 }
 
 # What must work on a store that cannot be used any more.
-HARMLESS = {"__exit__", "__repr__", "close", "closed"}
+HARMLESS = {"__exit__", "__getnewargs_ex__", "__repr__", "close", "closed", "path"}

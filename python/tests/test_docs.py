@@ -57,16 +57,16 @@ def run_examples(document):
 
 
 def test_readme(capsys):
-    assert run_examples("python/README.md") == 2
-    assert capsys.readouterr().out == "b'session' b'xyz'\nTrue\n"
+    assert run_examples("python/README.md") == 3
+    assert capsys.readouterr().out == "b'session' b'xyz'\nTrue\nb'xyz' 3600.0\n"
     # What the comments say.
     with nyala.Store(max_bytes=64 << 20) as store:
         assert store.increment("visits") == 1 and store["visits"] == b"1"
 
 
 def test_readme_of_the_project(capsys):
-    assert run_examples("README.md") == 2
-    assert capsys.readouterr().out == "b'hello!' 3\nTrue True\n"
+    assert run_examples("README.md") == 3
+    assert capsys.readouterr().out == "b'hello!' 3\nTrue True\nb'1' True\n"
 
 
 def test_version():
@@ -90,4 +90,4 @@ def test_errors_are_those_of_the_core():
 def test_all_is_sorted_and_whole():
     public = {name for name in vars(nyala) if not name.startswith("_") and not inspect.ismodule(getattr(nyala, name))}
     assert set(nyala.__all__) == public | {"__version__"}
-    assert OPERATIONS.keys() >= {name for name in dir(nyala.Store) if not name.startswith("_")} - {"close", "closed"}
+    assert OPERATIONS.keys() >= {name for name in dir(nyala.Store) if not name.startswith("_")} - {"close", "closed", "path"}

@@ -105,11 +105,16 @@ impl Engine {
     /// Seals what is open and says that the store was closed.
     fn close_file(&self, file: &FileLog) -> Result<()> {
         file.admit()?;
+        // Also those whose copies wait for a sync: of a stripe, the file keeps all segments from one on.
+        self.reuse_retired(true)?;
         let moment = self.moment();
+        let mut end = 0;
         for number in 0..self.stripes.len() {
-            self.lock_stripe(number, &moment)?.close_window(file)?;
+            let mut stripe = self.lock_stripe(number, &moment)?;
+            end = end.max(stripe.state.segments().map(|segment| segment + 1).max().unwrap_or(0));
+            stripe.close_window(file)?;
         }
-        file.end_writing(self.space.ever_leased())
+        file.end_writing(end)
     }
 }
 
@@ -123,7 +128,7 @@ impl Drop for Engine {
         if let Some(interval) = self.interval.take() {
             interval.stop();
         }
-        if let Some(file) = self.file.take().filter(|file| file.access() == Access::Write) {
+        if let Some(file) = self.file.clone().filter(|file| file.access() == Access::Write) {
             // What fails here leaves a file that is recovered when it is next opened.
             let _ = self.close_file(&file);
         }

@@ -167,11 +167,6 @@ impl Space {
         self.publish(&state);
     }
 
-    /// Segments from the start that were ever leased.
-    pub(crate) fn ever_leased(&self) -> usize {
-        self.lock().next_single
-    }
-
     /// A segment and its lease number, or `None` if that would touch the reserve or pass the budget.
     pub(crate) fn lease(
         &self,
