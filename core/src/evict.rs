@@ -77,6 +77,7 @@ impl<'a> Writer<'a> {
             let lowered = if victim.pool == Pool::Main { frequency - 1 } else { 0 };
             return self.keep(found, hash, lowered, victim, moment);
         }
+        self.note_in_file(&found, moment)?;
         self.count_eviction(&found);
         self.remove(found, hash, Cause::Evicted);
         if victim.pool == Pool::Admission

@@ -32,7 +32,7 @@ const STEP_RECORDS: usize = 32;
 /// A write walks at most this many times the words that it appended.
 const FACTOR_MAX: usize = 48;
 /// A file whose dead records are more than this part of the live ones is compacted as it is written.
-const FILE_SLACK: usize = 2;
+const FILE_SLACK: (usize, usize) = (2, 5);
 /// `maintain` leaves segments alone of which less than this part is dead.
 const WORTH_MAINTAINING: usize = 4;
 /// A writer in need takes any segment that gives back this part of itself.
@@ -229,8 +229,8 @@ impl Engine {
     pub(crate) fn press(&self) {
         if self.geometry.in_file {
             let (live, used) = self.live_and_used();
-            let open = 2 * self.stripes.len() * self.geometry.segment_words();
-            self.pacer.press(used > live + live / FILE_SLACK + open);
+            let open = self.stripes.len() * self.geometry.segment_words();
+            self.pacer.press(used > live + live / FILE_SLACK.1 * FILE_SLACK.0 + open);
             return;
         }
         const NEAR: usize = 16;

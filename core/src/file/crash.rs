@@ -10,12 +10,16 @@ use crate::error::Result;
 use crate::file::disk::BootId;
 use crate::file::fake::{Dice, Effect, Failure, FakeDisk};
 use crate::file::mutant::{self, Mutant};
-use crate::options::{Durability, Options, Tuning};
+use crate::options::{Durability, Eviction, Options, Tuning};
 use crate::update::{Change, NewValue};
 
 const RESERVED: u64 = 128 << 10;
 const MAX_BYTES: u64 = 64 << 10;
+/// Keys of a store, and of a cache that they fill.
 const KEYS: usize = 16;
+const CACHED_KEYS: usize = 150;
+/// One trial in so many is of a cache.
+const CACHES: u64 = 4;
 const LEVELS: [Durability; 3] =
     [Durability::Process, Durability::Interval(Duration::from_secs(1 << 30)), Durability::Sync];
 
@@ -54,6 +58,7 @@ enum Cut {
 /// A store under test and what it must say.
 struct Trial {
     level: Durability,
+    eviction: Eviction,
     disk: Arc<FakeDisk>,
     engine: Engine,
     dice: Dice,
@@ -64,9 +69,9 @@ struct Trial {
     doubles: u64,
 }
 
-fn options(level: Durability) -> Options {
+fn options(level: Durability, eviction: Eviction) -> Options {
     let tuning = Tuning { segment_bytes: 4096, stripes: 2, seed: Some(11), ..Tuning::default() };
-    Options::file("").max_bytes(MAX_BYTES).tuning(tuning).durability(level)
+    Options::file("").max_bytes(MAX_BYTES).tuning(tuning).durability(level).eviction(eviction)
 }
 
 fn key(number: usize) -> Vec<u8> {
@@ -102,14 +107,19 @@ fn remove(engine: &Engine, number: usize) -> Result<()> {
 impl Trial {
     fn new(level: Durability, seed: u64) -> Trial {
         let disk = Arc::new(FakeDisk::new(RESERVED));
-        let engine = open(&disk, level).unwrap();
+        let (eviction, keys) = match seed % CACHES {
+            0 => (Eviction::Adaptive, CACHED_KEYS),
+            _ => (Eviction::None, KEYS),
+        };
+        let engine = open(&disk, level, eviction).unwrap();
         let past = Past { states: vec![None], durable: 0 };
         Trial {
             level,
+            eviction,
             disk,
             engine,
             dice: Dice::new(seed),
-            past: (0..KEYS).map(|number| (number, past.clone())).collect(),
+            past: (0..keys).map(|number| (number, past.clone())).collect(),
             values: 0,
             images: 0,
             doubles: 0,
@@ -125,7 +135,9 @@ impl Trial {
             let seed = self.dice.next();
             self.disk.photograph(seed);
         }
+        self.disk.photograph_records(self.dice.next());
         self.operate();
+        let killed = FakeDisk::take_records();
         let images = self.disk.take_images();
         self.disk.stop_photographing();
         // In the midst: what was durable before, and perhaps what this operation did.
@@ -140,22 +152,23 @@ impl Trial {
         for image in images {
             self.check(&image, Cut::Power, &during);
         }
-        let torn = self.disk.process_image(Some(&mut self.dice));
-        let acknowledged = during
+        let acknowledged: BTreeMap<usize, Past> = during
             .iter()
             .map(|(number, past)| {
                 let durable = before[number].states.len() - 1;
                 (*number, Past { states: past.states.clone(), durable })
             })
             .collect();
-        self.check(&torn, Cut::Process, &acknowledged);
+        for image in killed.into_iter().chain([self.disk.process_image(Some(&mut self.dice))]) {
+            self.check(&image, Cut::Process, &acknowledged);
+        }
         let after = self.past.clone();
         let image = self.disk.crash_image(&mut self.dice);
         self.check(&image, Cut::Power, &after);
     }
 
     fn operate(&mut self) {
-        let number = self.dice.below(KEYS);
+        let number = self.dice.below(self.past.len());
         let what = self.dice.below(40);
         match what {
             0 => {
@@ -203,7 +216,7 @@ impl Trial {
         let memory = Engine::open(&Options::memory(1 << 20)).unwrap();
         drop(std::mem::replace(&mut self.engine, memory));
         self.all_durable();
-        self.engine = open(&self.disk, self.level).unwrap();
+        self.engine = open(&self.disk, self.level, self.eviction).unwrap();
         self.verify(&self.engine, &self.past.clone());
     }
 
@@ -225,7 +238,7 @@ impl Trial {
             disk.photograph(self.dice.next());
         }
         self.images += 1;
-        let engine = match open(&disk, self.level) {
+        let engine = match open(&disk, self.level, self.eviction) {
             Ok(engine) => engine,
             Err(error) => {
                 panic!("image {} of a {cut:?} cut, level {:?}: {error:?}", self.images, self.level)
@@ -242,7 +255,7 @@ impl Trial {
             for image in images {
                 self.doubles += 1;
                 let disk = disk_of(&image, BootId(3));
-                let engine = open(&disk, self.level).unwrap_or_else(|error| {
+                let engine = open(&disk, self.level, self.eviction).unwrap_or_else(|error| {
                     panic!("second cut, level {:?}: {error:?}", self.level)
                 });
                 self.verify(&engine, &found);
@@ -254,15 +267,19 @@ impl Trial {
     fn found(&self, engine: &Engine, number: usize, past: &BTreeMap<usize, Past>) -> Past {
         let now = get(engine, number);
         let past = &past[&number];
-        let at = past.states.iter().rposition(|state| *state == now).unwrap_or(0);
+        let Some(at) = past.states.iter().rposition(|state| *state == now) else {
+            return past.clone();
+        };
         Past { states: past.states[..=at].to_vec(), durable: past.durable.min(at) }
     }
 
     fn verify(&self, engine: &Engine, past: &BTreeMap<usize, Past>) {
         for (number, past) in past {
             let found = get(engine, *number);
+            // What was evicted is gone, but what was there before it stays away.
+            let evicted = found.is_none() && self.eviction != Eviction::None;
             assert!(
-                past.states[past.durable..].contains(&found),
+                evicted || past.states[past.durable..].contains(&found),
                 "image {}, level {:?}: key {number} is {found:?}, not one of {:?}",
                 self.images,
                 self.level,
@@ -282,15 +299,16 @@ fn disk_of(image: &[u8], boot: BootId) -> Arc<FakeDisk> {
     Arc::new(disk)
 }
 
-fn open(disk: &Arc<FakeDisk>, level: Durability) -> Result<Engine> {
+fn open(disk: &Arc<FakeDisk>, level: Durability, eviction: Eviction) -> Result<Engine> {
     let disk: Arc<FakeDisk> = Arc::clone(disk);
-    Engine::open_on(disk, &options(level))
+    Engine::open_on(disk, &options(level, eviction))
 }
 
 /// Answers how many images it made, and how many of a second crash.
 fn run_trial(level: Durability, seed: u64) -> (u64, u64) {
     let mut trial = Trial::new(level, seed);
-    for _ in 0..60 {
+    let steps = if trial.eviction == Eviction::None { 60 } else { 400 };
+    for _ in 0..steps {
         trial.step();
     }
     if level == Durability::Sync {
@@ -320,7 +338,7 @@ impl Trial {
         self.disk.fail_nth(Effect::Sync, 1, Failure::Once);
         let mut acknowledged = 0;
         for _ in 0..3 {
-            let number = self.dice.below(KEYS);
+            let number = self.dice.below(self.past.len());
             self.values += 1;
             let done = self.engine.set(&key(number), &value(self.values));
             let past = self.past.get_mut(&number).unwrap();

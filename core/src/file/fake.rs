@@ -60,6 +60,23 @@ impl Dice {
     }
 }
 
+thread_local! {
+    static RECORDED: std::cell::Cell<Option<(std::sync::Arc<FakeDisk>, Dice, Vec<Vec<u8>>)>> =
+        const { std::cell::Cell::new(None) };
+}
+
+/// Called when a record is whole: the next one is written after it, in whatever order its words are.
+pub(crate) fn note_record() {
+    const ONE_IN: usize = 4;
+    if let Some((disk, mut dice, mut images)) = RECORDED.take() {
+        if images.len() < IMAGES_MAX && dice.below(ONE_IN) == 0 {
+            images.push(disk.process_image(Some(&mut dice)));
+        }
+        disk.observe();
+        RECORDED.set(Some((disk, dice, images)));
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct FakeDisk {
     words: Box<[AtomicU64]>,
@@ -155,6 +172,16 @@ impl FakeDisk {
     /// Takes no more of them.
     pub(crate) fn stop_photographing(&self) {
         self.state().camera = None;
+    }
+
+    /// From now on takes, at each record that this thread appends, an image of a process that was killed just then.
+    pub(crate) fn photograph_records(self: &std::sync::Arc<Self>, seed: u64) {
+        RECORDED.set(Some((std::sync::Arc::clone(self), Dice::new(seed), Vec::new())));
+    }
+
+    /// These images, and no more of them.
+    pub(crate) fn take_records() -> Vec<Vec<u8>> {
+        RECORDED.take().map_or_else(Vec::new, |(_, _, images)| images)
     }
 
     /// The images since the last time.

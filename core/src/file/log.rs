@@ -110,7 +110,9 @@ impl FileLog {
 
     /// Whole segments that the file has.
     pub(crate) fn segments(&self) -> usize {
-        self.header().segments_in(*lock(&self.len)) as usize
+        let (header, len) = (self.header(), *lock(&self.len));
+        // What lies behind the end of a file that was closed was being cut off.
+        header.segments_in(if header.clean { len.min(header.durable_len) } else { len }) as usize
     }
 
     /// The segment, which lies within the file.

@@ -74,6 +74,21 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Writes down that an entry is evicted. The segment in which it lies is there until a later sync, so that it would come
+    /// back in a power cut.
+    pub(crate) fn note_in_file(
+        &mut self,
+        found: &Located<'a>,
+        moment: &Moment<'_>,
+    ) -> std::result::Result<(), NeedRoom> {
+        if !self.engine.geometry.in_file {
+            return Ok(());
+        }
+        let mut key = Vec::new();
+        found.record.copy_key(&mut key);
+        self.append_mark(Kind::Tombstone, &key, moment)
+    }
+
     /// Appends a record that no slot names. It may take what fresh records leave to reclaim: to remove makes room.
     fn append_mark(
         &mut self,

@@ -251,7 +251,10 @@ impl<'a> Record<'a> {
     pub(crate) fn seal(&self, lease: u64) {
         debug_assert!(self.header.has_check_word());
         let check = RecordCheck::of(self.place(lease), self.header.0, self.version(), self.rest());
-        self.words[CHECK_WORD].store(check.word(), Relaxed);
+        // Release: a process that dies leaves a whole record only behind whole ones.
+        self.words[CHECK_WORD].store(check.word(), Release);
+        #[cfg(all(test, not(loom)))]
+        crate::file::fake::note_record();
     }
 
     /// The record of a file that begins at `start`, in a segment of this lease that has `room` words from there on; `None`

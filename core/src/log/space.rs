@@ -234,7 +234,7 @@ impl Space {
         state.leased -= 1;
         if !reusable {
             state.limbo.push(segment);
-        } else if state.free.len() < self.geometry.reserve + state.leased / 4 {
+        } else if state.free.len() < self.keep_free(&state) {
             state.free.push(segment);
         } else {
             state.decommit_segment(segment, &self.geometry, log);
@@ -247,7 +247,7 @@ impl Space {
     pub(crate) fn trim(&self, segments: &Segments, log: &Region) -> bool {
         let mut state = self.lock();
         state.leave_limbo(segments, &self.geometry, log);
-        let keep = self.geometry.reserve + state.leased / 4;
+        let keep = self.keep_free(&state);
         let at_once = (1 << 20 >> self.geometry.segment_shift) / WORD;
         for _ in 0..at_once.max(1).min(state.free.len().saturating_sub(keep)) {
             let Some(segment) = state.free.pop() else { break };
@@ -255,6 +255,11 @@ impl Space {
         }
         self.publish(&state);
         state.free.len() > keep
+    }
+
+    /// Free segments that stay as they are: beyond the reserve, a part of what is leased, less in a file.
+    fn keep_free(&self, state: &SpaceState) -> usize {
+        self.geometry.reserve + state.leased / if self.geometry.in_file { 32 } else { 4 }
     }
 
     /// An index page, or `None` if the budget has no room for it but the free segments of the reserve.
