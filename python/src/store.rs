@@ -181,7 +181,9 @@ fn optional_bytes(py: Python<'_>, value: Option<Vec<u8>>) -> PyResult<Option<Bou
 fn seconds_left(ttl: TimeToLive) -> f64 {
     match ttl {
         TimeToLive::Forever => f64::INFINITY,
-        TimeToLive::Remaining(left) => left.as_secs_f64(),
+        // One rounding: `as_secs_f64` adds a rounded fraction to the seconds, and 9.976 s would be 9.975999999999999.
+        #[expect(clippy::cast_precision_loss, reason = "the nearest float is what is meant")]
+        TimeToLive::Remaining(left) => left.as_millis() as f64 / 1000.0,
     }
 }
 

@@ -385,3 +385,9 @@ def test_subclass():
         store["k"] = b"v"
         store.note = 1
         assert store.word("k") == "v" and isinstance(store, nyala.Store)
+
+
+def test_lifetimes_are_the_nearest_float(store, clock):
+    for ms in (*range(1, 3_000), 9_976, 36_001, 86_399_999):
+        store.set("k", b"", ttl=ms / 1_000)
+        assert store.ttl("k") == store.info("k").ttl == ms / 1_000
