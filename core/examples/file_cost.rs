@@ -2,6 +2,9 @@
 //!
 //! `cargo run --release -p nyala --example file_cost -- [ENTRIES]`
 
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "a program that reports on its terminal")]
+
 use std::time::Instant;
 
 use nyala::{Durability, Options, Store};

@@ -7,18 +7,13 @@ use crate::counters::{Counter, Counters};
 use crate::error::{Error, Result};
 use crate::file::interval::Interval;
 use crate::file::log::FileLog;
-#[cfg(not(loom))]
-use crate::file::{
-    open::map_bytes,
-    real::{Mode, RealDisk},
-};
 use crate::fork::Birthplace;
 use crate::geometry::Geometry;
 use crate::hash::{Hash, KeyHasher};
 use crate::index::{Directory, Index};
 use crate::log::segment::Segments;
 use crate::log::space::{Regions, Space};
-use crate::options::{Access, Eviction, Options};
+use crate::options::{Eviction, Options};
 use crate::reclaim::Pacer;
 use crate::region::Region;
 use crate::removal::Listening;
@@ -54,15 +49,9 @@ impl Engine {
     pub(crate) fn open(options: &Options) -> Result<Engine> {
         options.check()?;
         match &options.path {
-            None => Engine::build(Geometry::new(options)?, options),
-            Some(path) => {
-                let mode = match options.access {
-                    Access::Write => Mode::ReadWrite,
-                    Access::Read | Access::Salvage => Mode::ReadOnly,
-                };
-                let disk = RealDisk::open(path, map_bytes(options), mode)?;
-                Engine::open_on(Arc::new(disk), options)
-            }
+            #[cfg(not(loom))]
+            Some(path) => Engine::open_file(path, options),
+            _ => Engine::build(Geometry::new(options)?, options),
         }
     }
 

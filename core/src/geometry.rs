@@ -21,6 +21,8 @@ const MIN_SEGMENT_BYTES: u64 = 8 << 10;
 /// Least and greatest segment of a file.
 const LEAST_FILE_SEGMENT_BYTES: u64 = 256 << 10;
 const LARGEST_FILE_SEGMENT_BYTES: u64 = 1 << 20;
+/// Most segments of a file: tables of as many are small against a file of as many.
+const MAX_FILE_SEGMENTS: usize = 1 << 22;
 /// Most stripes of a file that is created: each that was ever written to has a segment open.
 const MAX_FILE_STRIPES: usize = 16;
 /// Parts of a file's segment that a key and a value take at most.
@@ -71,7 +73,7 @@ pub(crate) struct Geometry {
     /// Words of a segment that no record takes: those at its end, in a file.
     pub(crate) trailer_words: usize,
     /// Records of up to so many words always lie in a segment, beside others.
-    small_words: usize,
+    pub(crate) small_words: usize,
     /// Pages of runs that there are addresses for, behind the segments.
     pub(crate) run_pages: usize,
     /// Segments that fresh writes leave to reclaim: one for each stripe that may be reclaiming, and one more.
@@ -106,6 +108,11 @@ impl Geometry {
             )));
         }
         let opened_segments = usize::try_from(max_bytes / segment_bytes).unwrap_or(usize::MAX);
+        if in_file && opened_segments > MAX_FILE_SEGMENTS {
+            return Err(Error::InvalidArgument(format!(
+                "max_bytes = {max_bytes} bytes is {opened_segments} segments of {segment_bytes} bytes: a file has at most {MAX_FILE_SEGMENTS}"
+            )));
+        }
         let stripes = match tuning.stripes {
             0 if in_file => choose_stripes(max_bytes, opened_segments).min(MAX_FILE_STRIPES),
             0 => choose_stripes(max_bytes, opened_segments),

@@ -35,7 +35,12 @@ fn tiny_cache() -> Arc<Engine> {
 /// A store of eight segments that are smaller still, so that a record of [`RUN_LEN`] bytes gets a run, of which there are
 /// addresses for two.
 fn tiny_with_runs() -> Arc<Engine> {
-    let geometry = Geometry { segment_shift: SEGMENT_SHIFT - 1, run_pages: 4, ..tiny_geometry() };
+    let geometry = Geometry {
+        segment_shift: SEGMENT_SHIFT - 1,
+        small_words: (1 << SEGMENT_SHIFT) / 16,
+        run_pages: 4,
+        ..tiny_geometry()
+    };
     build(geometry, Eviction::None)
 }
 
@@ -47,6 +52,9 @@ fn build(geometry: Geometry, eviction: Eviction) -> Arc<Engine> {
 
 fn tiny_geometry() -> Geometry {
     Geometry {
+        in_file: false,
+        trailer_words: 0,
+        small_words: (1 << SEGMENT_SHIFT) / 8,
         opened_bytes: 1 << 20,
         stripes: 1,
         segment_shift: SEGMENT_SHIFT,

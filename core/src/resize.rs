@@ -41,6 +41,7 @@ impl Engine {
                 return Ok(false);
             }
         }
+        self.reuse_retired(true)?;
         if over == 0 || self.space.shrink(&self.segments, self.regions()) == 0 {
             return Ok(true);
         }

@@ -14,6 +14,9 @@ use crate::sync::{Ordering, fence};
 /// A key and its value.
 pub type KeyValue = (Vec<u8>, Vec<u8>);
 
+/// A key, its value, and when it expires in milliseconds since the epoch, 0 for never.
+pub(crate) type Expiring = (Vec<u8>, Vec<u8>, u64);
+
 /// Rounds in which a page is read without a lock.
 const ROUNDS: usize = 8;
 
@@ -68,8 +71,8 @@ impl Cursor {
         Ok(Some(batch))
     }
 
-    /// The next entry, with its expiry in milliseconds since the epoch, 0 for none; `None` at the end.
-    pub(crate) fn next_entry(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>, u64)>> {
+    /// The next entry, with its expiry; `None` at the end.
+    pub(crate) fn next_entry(&mut self) -> Result<Option<Expiring>> {
         loop {
             if let Some(entry) = self.next_pending()? {
                 return Ok(Some(entry));
@@ -80,7 +83,7 @@ impl Cursor {
     }
 
     /// The next buffered entry that still exists, with its expiry.
-    fn next_pending(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>, u64)>> {
+    fn next_pending(&mut self) -> Result<Option<Expiring>> {
         self.engine.birthplace.check()?;
         let moment = self.engine.moment();
         while let Some((_, range)) = self.pending.pop() {

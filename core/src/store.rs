@@ -321,9 +321,19 @@ impl Store {
     ) -> Result<Vec<Result<()>>> {
         self.engine.birthplace.check()?;
         let mut outcomes = Vec::with_capacity(pairs.len());
+        let mut appended = 0;
         for group in pairs.chunks(WRITE_GROUP) {
             self.engine.prefetch_keys(group.iter().map(|(key, _)| key.as_ref()));
-            outcomes.extend(group.iter().map(|(key, value)| self.set(key, value)));
+            outcomes.extend(group.iter().map(|(key, value)| {
+                let set = self.engine.set_unacknowledged(key.as_ref(), value.as_ref());
+                set.map(|words| appended += words)
+            }));
+        }
+        // One sync for all of them.
+        if let Err(error) = self.engine.acknowledge(appended) {
+            outcomes.iter_mut().filter(|outcome| outcome.is_ok()).for_each(|outcome| {
+                *outcome = Err(error.clone());
+            });
         }
         Ok(outcomes)
     }

@@ -84,7 +84,14 @@ pub(crate) enum NewValue<'v> {
 
 impl Engine {
     /// Writes a value without expiry, whatever is there.
+    #[inline]
     pub(crate) fn set(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        let appended = self.set_unacknowledged(key, value)?;
+        self.acknowledge(appended)
+    }
+
+    /// The same without waiting for a sync. Answers the words that were appended.
+    pub(crate) fn set_unacknowledged(&self, key: &[u8], value: &[u8]) -> Result<usize> {
         self.admit_value_len(value.len())?;
         self.admit_change()?;
         let hash = self.admit_key(key)?;
@@ -100,9 +107,9 @@ impl Engine {
         match done {
             Ok(_) => {
                 self.pay(appended, &moment);
-                self.acknowledge(appended)
+                Ok(appended)
             }
-            Err(NeedRoom) => self.set_in_need(key, value),
+            Err(NeedRoom) => self.set_in_need(key, value).map(|()| 0),
         }
     }
 

@@ -111,7 +111,7 @@ fn header_sum(place: Place, header: u64) -> u32 {
     sum_of(0, [header, place.address, place.lease])
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

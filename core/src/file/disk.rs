@@ -90,7 +90,7 @@ pub(crate) fn check_range(first: u64, bytes: u64, reserved: u64) -> Result<()> {
     )))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

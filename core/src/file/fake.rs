@@ -4,9 +4,10 @@
 //! `observe` is called. For each page it keeps what the last sync made durable and everything seen since: the system may
 //! have written any of that, torn between sectors and within them, and no page before another.
 
+use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, IoFailure, Result};
 use crate::file::disk::{BootId, Disk, PAGE_BYTES, check_range};
@@ -60,9 +61,11 @@ impl Dice {
     }
 }
 
+/// What is recorded of the records that a thread appends.
+type Recording = (Arc<FakeDisk>, Dice, Vec<Vec<u8>>);
+
 thread_local! {
-    static RECORDED: std::cell::Cell<Option<(std::sync::Arc<FakeDisk>, Dice, Vec<Vec<u8>>)>> =
-        const { std::cell::Cell::new(None) };
+    static RECORDED: Cell<Option<Recording>> = const { Cell::new(None) };
 }
 
 /// Called when a record is whole: the next one is written after it, in whatever order its words are.
@@ -175,8 +178,8 @@ impl FakeDisk {
     }
 
     /// From now on takes, at each record that this thread appends, an image of a process that was killed just then.
-    pub(crate) fn photograph_records(self: &std::sync::Arc<Self>, seed: u64) {
-        RECORDED.set(Some((std::sync::Arc::clone(self), Dice::new(seed), Vec::new())));
+    pub(crate) fn photograph_records(self: &Arc<Self>, seed: u64) {
+        RECORDED.set(Some((Arc::clone(self), Dice::new(seed), Vec::new())));
     }
 
     /// These images, and no more of them.
@@ -466,7 +469,7 @@ fn mix(old: &Page, new: &Page, dice: &mut Dice) -> Page {
     std::array::from_fn(|i| if dice.below(2) == 0 { old[i] } else { new[i] })
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -310,7 +310,7 @@ fn distrust(only: Opened) -> Opened {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::file::fake::{Dice, FakeDisk};

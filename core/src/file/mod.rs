@@ -3,14 +3,16 @@
 //! `disk` is the seam to the operating system, `header` says what the file is, `segment` what a piece of it holds,
 //! `check` that bytes are what was written. FORMAT.md describes every byte and argues every crash.
 
+#![cfg_attr(loom, allow(dead_code, unused_imports, reason = "the models open no files"))]
+
 pub(crate) mod check;
 pub(crate) mod copy;
 #[cfg(all(test, not(loom)))]
 mod crash;
 pub(crate) mod disk;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) mod fake;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod format;
 pub(crate) mod header;
 pub(crate) mod interval;

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::engine::Engine;
@@ -10,6 +11,8 @@ use crate::file::disk::Disk;
 use crate::file::header::{self, MainHeader};
 use crate::file::interval::Interval;
 use crate::file::log::FileLog;
+#[cfg(not(loom))]
+use crate::file::real::{Mode, RealDisk};
 use crate::geometry::Geometry;
 use crate::hash::KeyHasher;
 use crate::options::{Access, Durability, Options, Tuning};
@@ -43,11 +46,22 @@ impl Storage for FileStorage {
 }
 
 /// Bytes to reserve for the map of a store with these options.
-pub(crate) fn map_bytes(options: &Options) -> u64 {
+fn map_bytes(options: &Options) -> u64 {
     2 * options.max_bytes.next_power_of_two() + BESIDE_SEGMENTS
 }
 
 impl Engine {
+    /// Opens the store in the file at `path`.
+    #[cfg(not(loom))]
+    pub(crate) fn open_file(path: &Path, options: &Options) -> Result<Engine> {
+        let mode = match options.access {
+            Access::Write => Mode::ReadWrite,
+            Access::Read | Access::Salvage => Mode::ReadOnly,
+        };
+        let disk = RealDisk::open(path, map_bytes(options), mode)?;
+        Engine::open_on(Arc::new(disk), options)
+    }
+
     /// Opens the store in a file, or makes a new one in an empty file.
     pub(crate) fn open_on(disk: Arc<dyn Disk>, options: &Options) -> Result<Engine> {
         let opened = match header::read(&*disk)? {

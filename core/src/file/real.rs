@@ -64,7 +64,11 @@ impl RealDisk {
             // SAFETY: the words are only touched as atomics, and everything that is read of them is checked: whoever changes
             // the file meanwhile makes an error of it at worst.
             Mode::ReadOnly => {
-                unsafe { options.no_reserve_swap().map_copy(&file) }.map(MmapRaw::from)
+                options.no_reserve_swap();
+                // SAFETY: the words are only touched as atomics, and everything that is read of them is checked: whoever
+                // changes the file meanwhile makes an error of it at worst.
+                let copy = unsafe { options.map_copy(&file) };
+                copy.map(MmapRaw::from)
             }
         }
         .map_err(|error| no_memory(reserved, error.to_string()))?;
@@ -284,7 +288,7 @@ pub(crate) fn sync_parent(path: &Path) -> Result<()> {
     File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
