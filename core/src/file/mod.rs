@@ -4,6 +4,8 @@
 //! `check` that bytes are what was written. FORMAT.md describes every byte and argues every crash.
 
 pub(crate) mod check;
+#[cfg(all(test, not(loom)))]
+mod damage;
 pub(crate) mod disk;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -17,5 +19,7 @@ pub(crate) mod open;
 pub(crate) mod real;
 mod recovery;
 pub(crate) mod segment;
+#[cfg(all(test, not(loom)))]
+mod sweep;
 mod syncer;
 mod window;

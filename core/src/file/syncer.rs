@@ -43,6 +43,13 @@ impl Syncer {
         }
     }
 
+    /// Notes that something could not be made durable by others; answers the same error.
+    pub(crate) fn fail(&self, error: Error) -> Error {
+        self.lock().failure.get_or_insert_with(|| error.clone());
+        self.finished.notify_all();
+        error
+    }
+
     /// Waits until what was stored before the call is durable.
     pub(crate) fn sync(&self, disk: &dyn Disk) -> Result<()> {
         let mut state = self.lock();
