@@ -529,7 +529,11 @@ impl<'a> Writer<'a> {
         let keep = match aim {
             Aim::Compact(part) => {
                 let counters = &self.stripe.counters;
-                let dead = counters.used_words.get().saturating_sub(counters.live_words.get());
+                // Headers are not gained: with many segments they would look worth a walk that never ends.
+                let sealed = self.state.sealed[Pool::Admission as usize].len();
+                let headers = (sealed + 2) * SEGMENT_HEADER_WORDS;
+                let kept = counters.live_words.get() + headers;
+                let dead = counters.used_words.get().saturating_sub(kept);
                 if (dead + counters.expiring_words.get()) * part
                     < self.engine.geometry.segment_words()
                 {

@@ -53,6 +53,20 @@ impl Store {
         Ok(Store { engine: Arc::new(Engine::open(&options)?) })
     }
 
+    /// Opens a store on a disk of the tests.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn open_on(
+        disk: Arc<dyn crate::file::disk::Disk>,
+        options: &Options,
+    ) -> Result<Store> {
+        Ok(Store { engine: Arc::new(Engine::open_on(disk, options)?) })
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn file(&self) -> &crate::file::log::FileLog {
+        self.engine.file.as_deref().expect("a store in a file")
+    }
+
     /// The value of a key, or `None`. Takes no lock; costs about two cache misses. Writes no shared memory in a store; in a
     /// cache it counts up to three reads of an entry in its slot.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {

@@ -62,9 +62,14 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
 impl dyn Disk + '_ {
     /// Words of the file, which must hold all of them.
     pub(crate) fn words(&self, first: u64, count: usize) -> Result<&[AtomicU64]> {
+        self.words_before(self.len()?, first, count)
+    }
+
+    /// The same of a file that is known to be so long: nothing that the operating system could fail to do.
+    pub(crate) fn words_before(&self, len: u64, first: u64, count: usize) -> Result<&[AtomicU64]> {
         let bytes = (count as u64).checked_mul(8);
         let end = bytes.and_then(|bytes| first.checked_add(bytes));
-        let len = self.len()?.min(self.reserved());
+        let len = len.min(self.reserved());
         if !first.is_multiple_of(8) || end.is_none_or(|end| end > len) {
             return Err(Error::Corrupt {
                 what: "something lies behind the end of the file",

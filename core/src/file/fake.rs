@@ -93,6 +93,8 @@ struct State {
     lens: Vec<u64>,
     syncs: u64,
     calls: u64,
+    /// Calls that were made to fail, and how many of them were syncs.
+    failed: (u64, u64),
     /// Calls until one fails, which ones, for how long.
     failure: Option<(u64, Effect, Failure)>,
     /// Photographs are taken while there is a dice.
@@ -136,6 +138,7 @@ impl FakeDisk {
             lens: vec![image.len() as u64],
             syncs: 0,
             calls: 0,
+            failed: (0, 0),
             failure: None,
             camera: None,
             images: Vec::new(),
@@ -160,6 +163,11 @@ impl FakeDisk {
     pub(crate) fn calls(&self) -> (u64, u64) {
         let state = self.state();
         (state.calls, state.syncs)
+    }
+
+    /// How many calls were made to fail, and how many syncs among them.
+    pub(crate) fn failed(&self) -> (u64, u64) {
+        self.state().failed
     }
 
     /// The `n`th call of an effect from now on, counted from 1, answers an error.
@@ -269,7 +277,10 @@ impl FakeDisk {
                 if failure == Failure::Once {
                     state.failure = None;
                 }
+                state.failed.0 += 1;
                 if effect == Effect::Sync {
+                    state.failed.1 += 1;
+                    state.syncs += 1;
                     state.fail_sync();
                 }
                 Err(io_error(effect))

@@ -120,7 +120,9 @@ impl FileLog {
         let byte = self.byte_of(number);
         let words = self.segment_bytes as usize / WORD;
         let address = number * words;
-        Ok(Segment::new(self.disk.words(byte, words)?, address as u64, self.stripes))
+        let len = *lock(&self.len);
+        let words = self.disk.words_before(len, byte, words)?;
+        Ok(Segment::new(words, address as u64, self.stripes))
     }
 
     /// Byte of the file at which a segment begins.
@@ -168,7 +170,7 @@ impl FileLog {
         let mut changed = *opened;
         change(&mut changed.header, &*self.disk);
         self.syncer.check()?;
-        header::write(&*self.disk, &mut changed)?;
+        header::write(&*self.disk, &mut changed).map_err(|error| self.syncer.fail(error))?;
         *opened = changed;
         Ok(())
     }
@@ -193,12 +195,14 @@ impl FileLog {
         let prepare = || {
             let mut len = lock(&self.len);
             if *len < end + GUARD_BYTES {
+                // With space for what is only read: in some filesystems a hole needs it for that too.
                 let longer = (end + GUARD_BYTES).min(self.disk.reserved());
-                self.disk.truncate(longer)?;
-                *len = longer;
+                self.disk.allocate(first, longer - first)?;
+                *len = (*len).max(longer);
+            } else {
+                drop(len);
+                self.disk.allocate(first, end - first)?;
             }
-            drop(len);
-            self.disk.allocate(first, end - first)?;
             self.disk.populate(first, end - first)
         };
         prepare().inspect_err(|error| *lock(&self.refused) = Some(error.clone()))
@@ -222,8 +226,9 @@ impl FileLog {
             history.durable = sealed;
         }
         let previous = history.last;
-        history.last = lease.number;
         self.segment(segment)?.begin(&Lease { previous, durable: history.durable, ..lease });
+        // Only now: the next lease names one that is there.
+        history.last = lease.number;
         Ok(())
     }
 
@@ -353,4 +358,40 @@ impl FileLog {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics half-way under these.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::file::fake::{Effect, Failure, FakeDisk};
+    use crate::file::header::HEADERS_BYTES;
+
+    fn header() -> MainHeader {
+        MainHeader {
+            segment_bytes: 4096,
+            stripes: 1,
+            seed: 1,
+            seed_proof: 2,
+            boot: crate::file::disk::BootId(1),
+            clean: true,
+            unordered: false,
+            versions: 0,
+            leases: 0,
+            durable_lease: 0,
+            durable_len: HEADERS_BYTES,
+            latest_ms: 3,
+            checkpoint: 0,
+        }
+    }
+
+    #[test]
+    fn a_main_header_that_was_not_synced_poisons() {
+        let disk = Arc::new(FakeDisk::new(64 << 10));
+        let opened = header::create(&*disk, &header()).unwrap();
+        let log = FileLog::new(disk.clone(), opened, Durability::Sync).unwrap();
+        log.begin_writing().unwrap();
+        disk.fail_nth(Effect::Sync, 1, Failure::Once);
+        assert!(matches!(log.reserve_numbers(LEASES, 0), Err(Error::Io(_))));
+        assert_eq!((log.admit(), log.sync()), (Err(Error::Poisoned), Err(Error::Poisoned)));
+    }
 }

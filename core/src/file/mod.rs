@@ -9,6 +9,8 @@ pub(crate) mod check;
 pub(crate) mod copy;
 #[cfg(all(test, not(loom)))]
 mod crash;
+#[cfg(all(test, not(loom)))]
+mod damage;
 pub(crate) mod disk;
 #[cfg(all(test, not(loom)))]
 pub(crate) mod fake;
@@ -23,5 +25,7 @@ pub(crate) mod open;
 pub(crate) mod real;
 mod recovery;
 pub(crate) mod segment;
+#[cfg(all(test, not(loom)))]
+mod sweep;
 mod syncer;
 mod window;

@@ -90,6 +90,16 @@ impl RealDisk {
         failure(op, &self.path)
     }
 
+    /// A file longer than the process may write is answered with SIGXFSZ, which ends it: a library installs no handler, so
+    /// that the limit is asked for first.
+    fn may_reach(&self, op: &'static str, end: u64) -> Result<()> {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+        if limit.is_some_and(|limit| end > limit) && end > self.len()? {
+            return Err(self.failed(op)(rustix::io::Errno::FBIG.into()));
+        }
+        Ok(())
+    }
+
     /// `fallocate` on a range that has been checked; answers `Unsupported` where the filesystem has no such thing.
     fn fallocate(
         &self,
@@ -124,6 +134,7 @@ impl Disk for RealDisk {
     fn allocate(&self, first: u64, bytes: u64) -> Result<()> {
         self.may_write()?;
         check_range(first, bytes, self.reserved)?;
+        self.may_reach("allocate space", first + bytes)?;
         self.fallocate("allocate space", FallocateFlags::empty(), first, bytes)
     }
 
@@ -158,6 +169,7 @@ impl Disk for RealDisk {
 
     fn truncate(&self, len: u64) -> Result<()> {
         self.may_write()?;
+        self.may_reach("truncate", len)?;
         self.file.set_len(len).map_err(self.failed("truncate"))
     }
 

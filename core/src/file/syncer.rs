@@ -46,6 +46,13 @@ impl Syncer {
         if self.failed.load(Ordering::Relaxed) { Err(Error::Poisoned) } else { Ok(()) }
     }
 
+    /// Notes that something could not be made durable by others; answers the same error.
+    pub(crate) fn fail(&self, error: Error) -> Error {
+        self.lock().failure.get_or_insert_with(|| error.clone());
+        self.finished.notify_all();
+        error
+    }
+
     /// Waits until what was stored before the call is durable.
     pub(crate) fn sync(&self, disk: &dyn Disk) -> Result<()> {
         let mut state = self.lock();
