@@ -388,7 +388,7 @@ mod tests {
     fn a_main_header_that_was_not_synced_poisons() {
         let disk = Arc::new(FakeDisk::new(64 << 10));
         let opened = header::create(&*disk, &header()).unwrap();
-        let log = FileLog::new(disk.clone(), opened, Durability::Sync).unwrap();
+        let log = FileLog::new(disk.clone(), opened, Durability::Sync, Access::Write).unwrap();
         log.begin_writing().unwrap();
         disk.fail_nth(Effect::Sync, 1, Failure::Once);
         assert!(matches!(log.reserve_numbers(LEASES, 0), Err(Error::Io(_))));

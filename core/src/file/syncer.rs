@@ -48,7 +48,8 @@ impl Syncer {
 
     /// Notes that something could not be made durable by others; answers the same error.
     pub(crate) fn fail(&self, error: Error) -> Error {
-        self.lock().failure.get_or_insert_with(|| error.clone());
+        self.lock().failure = true;
+        self.failed.store(true, Ordering::Relaxed);
         self.finished.notify_all();
         error
     }
