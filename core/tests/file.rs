@@ -228,7 +228,7 @@ fn a_file_that_became_shorter_is_opened_again() {
     // What is written now goes to the lowest free segments.
     for _ in 0..5 {
         let store = open();
-        for key in 0..200_u32 {
+        for key in 0..3000_u32 {
             store.set((key % 10).to_le_bytes(), [2; 500]).unwrap();
         }
         validate(&store).unwrap();
