@@ -135,6 +135,9 @@ impl FileLog {
         self.change_header(|header, disk| {
             header.clean = false;
             header.checkpoint = 0;
+            if is_on(Mutant::LengthTooSoon) {
+                header.durable_len += 2 * header.segment_bytes;
+            }
             header.boot = disk.boot_id();
             header.unordered |= self.durability == Durability::Process;
             header.versions += RESERVATION_MAX;
@@ -147,10 +150,7 @@ impl FileLog {
     pub(crate) fn end_writing(&self, segments: usize) -> Result<()> {
         self.sync()?;
         // Space that was refused was not added to the file.
-        let len = match is_on(Mutant::LengthTooSoon) {
-            true => self.byte_of(segments),
-            false => self.byte_of(segments).min(*lock(&self.len)),
-        };
+        let len = self.byte_of(segments).min(*lock(&self.len));
         let shrinks = len < self.header().durable_len;
         // Neither copy may say that a file is longer than it is: one whose end was lost is refused.
         for _ in 0..if shrinks { 2 } else { 1 } {
