@@ -24,6 +24,7 @@ const HEADER: MainHeader = MainHeader {
     durable_len: HEADERS_BYTES,
     latest_ms: 9,
     checkpoint: 0,
+    census: 0,
 };
 
 #[test]
@@ -64,6 +65,7 @@ fn main_headers_are_those_of_the_document() {
             ("durable_len", HEADERS_BYTES),
             ("latest_ms", 9),
             ("checkpoint", 0),
+            ("census", 0),
             ("durable_lease", 12),
         ] {
             assert_eq!(get(field), value, "{field}");

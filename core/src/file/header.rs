@@ -63,6 +63,8 @@ pub(crate) struct MainHeader {
     pub(crate) latest_ms: u64,
     /// Where the index checkpoint begins, 0 if there is none.
     pub(crate) checkpoint: u64,
+    /// Of a closed file: the sum of all its leases, so that none can be missing.
+    pub(crate) census: u64,
 }
 
 /// A header that was read.
@@ -107,6 +109,7 @@ impl MainHeader {
             self.latest_ms,
             self.checkpoint,
             self.durable_lease,
+            self.census,
         ];
         words[..fields.len()].copy_from_slice(&fields);
         words[CHECK_WORD] = check(&words);
@@ -223,7 +226,7 @@ fn decode(page: &[AtomicU64], file_len: u64, copy: u64) -> Copy {
 fn decode_whole(words: &[u64; HEADER_WORDS], file_len: u64, copy: u64) -> Result<Opened> {
     let [_, major, _, page_bytes, segment_bytes, stripes, seed, seed_proof, rest @ ..] = words;
     let [boot_low, boot_high, epoch, clean, unordered, versions, leases, rest @ ..] = rest;
-    let [durable_len, latest_ms, checkpoint, durable_lease, ..] = rest;
+    let [durable_len, latest_ms, checkpoint, durable_lease, census, ..] = rest;
     let wrong = |what| Err(Error::Corrupt { what, offset: copy * PAGE_BYTES });
     if *major != MAJOR {
         return Err(Error::Version { found: *major, supported: MAJOR });
@@ -257,6 +260,7 @@ fn decode_whole(words: &[u64; HEADER_WORDS], file_len: u64, copy: u64) -> Result
         durable_len: *durable_len,
         latest_ms: *latest_ms,
         checkpoint: *checkpoint,
+        census: *census,
     };
     header.check_bounds(file_len, copy)?;
     Ok(Opened { header, epoch: *epoch })
@@ -329,6 +333,7 @@ mod tests {
         durable_len: HEADERS_BYTES,
         latest_ms: 123_456,
         checkpoint: 0,
+        census: 0,
     };
 
     const RESERVED: u64 = 64 << 10;

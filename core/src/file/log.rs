@@ -11,6 +11,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::file::check::sum_of;
 use crate::file::disk::{Disk, PAGE_BYTES};
 use crate::file::header::{self, MainHeader, Opened, RESERVATION_MAX};
 use crate::file::mutant::{Mutant, is_on};
@@ -149,6 +150,7 @@ impl FileLog {
     /// After everything was sealed: makes all durable and says that the store was closed.
     pub(crate) fn end_writing(&self, segments: usize) -> Result<()> {
         self.sync()?;
+        let census = self.census(segments)?;
         // Space that was refused was not added to the file.
         let len = self.byte_of(segments).min(*lock(&self.len));
         let shrinks = len < self.header().durable_len;
@@ -159,10 +161,24 @@ impl FileLog {
                 header.unordered = false;
                 header.durable_lease = header.leases;
                 header.durable_len = len;
+                header.census = census;
                 header.latest_ms = header.latest_ms.max(disk.now_ms());
             })?;
         }
         self.disk.truncate(len)
+    }
+
+    /// The sum of what the first segments say of their leases.
+    pub(crate) fn census(&self, segments: usize) -> Result<u64> {
+        let mut sum = 0;
+        for number in 0..segments {
+            if let Found::Leased { lease, state: State::InUse | State::Sealed { .. }, .. } =
+                self.segment(number)?.read()
+            {
+                sum = sum_of(sum, [number as u64, lease.number]);
+            }
+        }
+        Ok(sum.into())
     }
 
     fn change_header(&self, change: impl FnOnce(&mut MainHeader, &dyn Disk)) -> Result<()> {
@@ -381,6 +397,7 @@ mod tests {
             durable_len: HEADERS_BYTES,
             latest_ms: 3,
             checkpoint: 0,
+            census: 0,
         }
     }
 

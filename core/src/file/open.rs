@@ -171,6 +171,7 @@ fn new_header(disk: &dyn Disk, options: &Options) -> Result<MainHeader> {
         durable_len: header::HEADERS_BYTES,
         latest_ms: disk.now_ms(),
         checkpoint: 0,
+        census: 0,
     })
 }
 

@@ -85,6 +85,15 @@ impl Engine {
             };
             self.plan(&leases, trust)
         };
+        if header.clean
+            && file.access() != Access::Salvage
+            && file.census(file.segments())? != header.census
+        {
+            return Err(Error::Corrupt {
+                what: "the segments are not those that the file was closed with",
+                offset: header.first_segment(),
+            });
+        }
         if file.access() == Access::Salvage {
             return self.salvage(&stripes);
         }

@@ -33,15 +33,21 @@ pub(crate) fn number_of(key: u32, value: &[u8], value_max: usize) -> Option<u64>
     (value == value_of(key, number, value_max)).then_some(number)
 }
 
+fn number<T: std::str::FromStr>(arguments: &mut impl Iterator<Item = String>) -> Result<T, String> {
+    let text = arguments.next().ok_or("a child needs five numbers behind the path")?;
+    text.parse().map_err(|_| format!("{text}: not a number"))
+}
+
 /// Runs until it is killed, or something is wrong. Arguments: path, shape, level, threads, seed, first number.
 pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
     let path = arguments.next().ok_or("a child needs a path")?;
-    let mut number = || -> Result<u64, String> {
-        let text = arguments.next().ok_or("a child needs five numbers behind the path")?;
-        text.parse().map_err(|_| format!("{text}: not a number"))
-    };
-    let (shape, level, threads, seed, first) =
-        (number()? as usize, number()? as usize, number()? as u32, number()?, number()?);
+    let (shape, level, threads, seed, first): (usize, usize, u32, u64, u64) = (
+        number(&mut arguments)?,
+        number(&mut arguments)?,
+        number(&mut arguments)?,
+        number(&mut arguments)?,
+        number(&mut arguments)?,
+    );
     let store = Store::open(options(&path, shape, level)).map_err(|error| error.to_string())?;
     Line::Opened.tell();
     let numbers = AtomicU64::new(first);
@@ -84,7 +90,8 @@ impl Writer<'_> {
 
     fn key(&mut self) -> u32 {
         let keys = self.shape.keys as usize;
-        self.random.below(keys) as u32 * super::MAX_THREADS + self.thread
+        u32::try_from(self.random.below(keys)).expect("a few keys") * super::MAX_THREADS
+            + self.thread
     }
 
     fn number(&self) -> u64 {

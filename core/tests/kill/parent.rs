@@ -251,13 +251,13 @@ pub(crate) fn run(
     let mut totals = Totals::default();
     let mut seed = first_seed;
     while totals.kills < count {
-        for shape in 0..SHAPES.len() {
-            for level in 0..LEVELS.len() {
+        for (shape, of_shape) in SHAPES.iter().enumerate() {
+            for (level, of_level) in LEVELS.iter().enumerate() {
                 let mut victim = Victim::new(folder, shape, level, seed);
                 victim.rounds(rounds)?;
                 let _ = std::fs::remove_file(&victim.path);
                 totals.add(&victim.totals);
-                each(SHAPES[shape].name, LEVELS[level].0, &victim.totals);
+                each(of_shape.name, of_level.0, &victim.totals);
                 seed += 1;
             }
         }
