@@ -83,7 +83,7 @@ pub(crate) fn verify(arguments: &Verify, output: &mut Output) -> Result<()> {
 }
 
 pub(crate) fn salvage(arguments: &Salvage, output: &mut Output) -> Result<()> {
-    interrupt::remove_partial(&arguments.to)?;
+    interrupt::remove_partial(&arguments.to, output.json)?;
     let progress = Progress::waiting("salvaging");
     let report = nyala::salvage(&arguments.from, &arguments.to)?;
     drop(progress);
@@ -91,7 +91,7 @@ pub(crate) fn salvage(arguments: &Salvage, output: &mut Output) -> Result<()> {
 }
 
 pub(crate) fn backup(arguments: &Backup, output: &mut Output) -> Result<()> {
-    interrupt::remove_partial(&arguments.to)?;
+    interrupt::remove_partial(&arguments.to, output.json)?;
     let progress = Progress::waiting("copying");
     let store = Store::open(opening::for_reading(&arguments.file, arguments.cap))?;
     let report = store.backup(&arguments.to)?;

@@ -37,14 +37,14 @@ impl Interrupt {
 }
 
 /// From now on a signal ends the process, and the half copy beside `to` goes with it.
-pub(crate) fn remove_partial(to: &Path) -> Result<()> {
+pub(crate) fn remove_partial(to: &Path, json: bool) -> Result<()> {
     let mut partial = to.as_os_str().to_owned();
     partial.push(".partial");
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| failed(&error))?;
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
             let _ = std::fs::remove_file(&partial);
-            Failure::Interrupted("interrupted: nothing was copied".into()).tell(false);
+            Failure::Interrupted("interrupted: nothing was copied".into()).tell(json);
             std::process::exit(EXIT_CODE);
         }
     });

@@ -5,11 +5,11 @@ mod common;
 
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::Folder;
-use nyala::{Error, Options, SetOptions, Store};
+use nyala::{Options, SetOptions, Store};
 use serde_json::Value;
 
 #[test]
@@ -325,25 +325,71 @@ fn an_interrupted_load_keeps_what_it_read() {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(b"{\"key\":\"a\",\"value\":\"1\"}\n").unwrap();
-    // Signals are watched for before the file is made.
+    // A batch, of which the last entry is in the file when all are.
+    let lines =
+        (1..=4096).map(|line| format!("{{\"key\":\"{line}\",\"value\":\"value {line}.\"}}\n"));
+    input.write_all(lines.collect::<String>().as_bytes()).unwrap();
+    let written = || {
+        let file = fs::read(folder.path("s")).unwrap_or_default();
+        file.windows(11).any(|window| window == b"value 4096.")
+    };
     let start = Instant::now();
-    while !matches!(
-        Store::open(Options::file(folder.path("s")).read_only()).map(drop),
-        Err(Error::Locked { .. })
-    ) {
+    while !written() {
         assert!(start.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(5));
     }
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(
-        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success()
-    );
+    interrupt(&child);
     input.write_all(b"{\"key\":\"b\",\"value\":\"2\"}\n").unwrap();
     drop(input);
     let done = child.wait_with_output().unwrap();
     let told = String::from_utf8(done.stderr).unwrap();
-    assert_eq!(told, "nyala: interrupted at line 2; 1 entry loaded, 0 entries expired\n");
+    assert_eq!(told, "nyala: interrupted at line 4097; 4,096 entries loaded, 0 entries expired\n");
     assert_eq!(done.status.code(), Some(130));
-    assert_eq!(folder.run("get s a").told(), (0, "1", ""));
+    assert_eq!(folder.run("get s 4096").told(), (0, "value 4096.", ""));
+}
+
+/// Whether the signal comes in time is a matter of luck; what it leaves is not.
+#[test]
+fn an_interrupted_backup_leaves_nothing_and_an_interrupted_compact_a_sound_file() {
+    let folder = Folder::new("signals");
+    let store = Store::open(Options::file(folder.path("s"))).unwrap();
+    for round in [1, 2_u8] {
+        for key in (0..200_000_u32).step_by(round.into()) {
+            store.set(key.to_le_bytes(), [round; 100]).unwrap();
+        }
+    }
+    drop(store);
+    for command in ["backup s copy", "compact s"] {
+        let mut child =
+            folder.command(command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let copies = command.starts_with("backup");
+        let begun = |child: &Child| {
+            catches_signals(child) && (!copies || folder.path("copy.partial").exists())
+        };
+        while child.try_wait().unwrap().is_none() && !begun(&child) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        interrupt(&child);
+        let code = child.wait().unwrap().code();
+        assert!(matches!(code, Some(0 | 130)), "{command}: {code:?}");
+        assert!(!folder.path("copy.partial").exists());
+        assert_eq!(folder.path("copy").exists(), copies && code == Some(0));
+        let _ = fs::remove_file(folder.path("copy"));
+        assert_eq!(folder.run("verify s --json").json()["entries"], 200_000);
+    }
+}
+
+fn catches_signals(child: &Child) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    // SIGINT is 2, and SIGTERM, which comes last, 15.
+    caught >> 1 & caught >> 14 & 1 == 1
+}
+
+/// As Ctrl-C does. Of a child that was not waited for: its number is nobody else's.
+fn interrupt(child: &Child) {
+    let mut kill = Command::new("kill");
+    kill.args(["-INT", &child.id().to_string()]).stderr(Stdio::null());
+    assert!(kill.status().is_ok());
 }
