@@ -28,6 +28,7 @@ test: check ## Run everything that guards the project
 	sh fuzz/run.sh --replay
 	sh ffi/test.sh
 	sh python/test.sh
+	cargo test -p nyala-cli --release
 	cargo test -p nyala-bench --release
 	cargo test -p nyala-resp --release
 	PROFILE=smoke OUT=target/smoke sh bench-suite/compare.sh
@@ -57,7 +58,7 @@ tsan: ## Run the stress test under ThreadSanitizer for TSAN_SECONDS (60)
 		cargo run --quiet -p nyala --example torture --target $(HOST) --target-dir target/tsan -- \
 		stress --seconds $(TSAN_SECONDS) --burst-ms 1000
 
-install: ## Install the C library and header below PREFIX (/usr/local)
+install: ## Install the C library, its header and the command nyala below PREFIX (/usr/local)
 	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" sh ffi/install.sh
 
 clean: ## Remove what was built

@@ -164,6 +164,7 @@ check "install" "$here/install.sh" PREFIX="$prefix"
 layout() {
     (cd "$prefix" && find . -type f -o -type l) | LC_ALL=C sort > "$work/layout"
     diff - "$work/layout" <<END
+./bin/nyala
 ./include/nyala.h
 ./lib/libnyala.a
 ./lib/libnyala.so

@@ -1,0 +1,153 @@
+//! All entries as lines of JSON: dump and load.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, StdinLock};
+use std::os::fd::AsFd;
+
+use nyala::{SetOptions, Store};
+use serde_json::json;
+
+use crate::arguments::{Dump, Durability, Load, Writing};
+use crate::entry::Entry;
+use crate::failure::{Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::moment::Moment;
+use crate::opening;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::units::entries;
+
+/// Longest line in bytes: the longest key and value of a file have 576 KiB, which six bytes of JSON each make 3.4 MiB.
+const LINE_MAX: u64 = 8 << 20;
+/// A batch is written when it has so many entries or bytes.
+const BATCH_ENTRIES: usize = 4096;
+const BATCH_BYTES: usize = 8 << 20;
+
+pub(crate) fn dump(arguments: &Dump, output: &mut Output) -> Result<()> {
+    let moment = Moment::now();
+    let options = opening::for_reading(&arguments.file, arguments.cap).clock(moment.clock());
+    let store = Store::open(options)?;
+    let progress = Progress::of_entries("dumping", store.len()).unless_output_is_shown();
+    for (number, entry) in (0..).zip(store.scan("")?) {
+        let (key, value) = entry?;
+        let expires_at_ms = store.ttl(&key)?.and_then(|ttl| moment.end_of(ttl));
+        output.json(&Entry { key, value, expires_at_ms }.line())?;
+        progress.set(number);
+    }
+    Ok(())
+}
+
+pub(crate) fn load(arguments: &Load, output: &mut Output) -> Result<()> {
+    let moment = Moment::now();
+    let interrupt = Interrupt::watch()?;
+    // A batch waits for one sync, not every entry for its own.
+    let writing = Writing { durability: Durability::Process, ..arguments.writing };
+    let options = opening::for_writing(&arguments.file, writing).clock(moment.clock());
+    let store = Store::open(options)?;
+    let syncs = arguments.writing.durability == Durability::Sync;
+    let mut loading = Loading { store, moment, syncs, batch: Vec::new(), loaded: 0, expired: 0 };
+    let done = loading.lines(&interrupt);
+    let text = format!("{} loaded, {} expired", entries(loading.loaded), entries(loading.expired));
+    match done {
+        Err(failure) => Err(failure.with_note(&text)),
+        Ok(()) => {
+            let json = json!({ "loaded": loading.loaded, "expired": loading.expired });
+            output.report(&json, &text)
+        }
+    }
+}
+
+struct Loading {
+    store: Store,
+    moment: Moment,
+    syncs: bool,
+    /// Entries that are to be written, with the numbers of their lines.
+    batch: Vec<(u64, Entry)>,
+    loaded: u64,
+    /// Entries that were left out because their time has passed.
+    expired: u64,
+}
+
+impl Loading {
+    fn lines(&mut self, interrupt: &Interrupt) -> Result<()> {
+        let stdin = io::stdin().lock();
+        let progress = match len_of(&stdin) {
+            0 => Progress::waiting("loading"),
+            len => Progress::of_bytes("loading", len),
+        };
+        let mut input = BufReader::with_capacity(1 << 16, stdin);
+        let (mut line, mut read, mut bytes) = (Vec::new(), 0, 0);
+        for number in 1.. {
+            line.clear();
+            let taken = input.by_ref().take(LINE_MAX + 1).read_until(b'\n', &mut line);
+            let taken = taken.map_err(|error| Failure::of_input(&error))?;
+            if interrupt.asked() {
+                self.write()?;
+                return Err(Failure::Interrupted(format!("interrupted at line {number}")));
+            }
+            if taken == 0 {
+                break;
+            }
+            read += taken as u64;
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let entry = match taken as u64 {
+                ..=LINE_MAX => Entry::parse(&line),
+                _ => Err(format!("longer than {LINE_MAX} bytes, more than any entry takes")),
+            };
+            match entry {
+                Ok(entry) => {
+                    bytes += entry.key.len() + entry.value.len();
+                    self.batch.push((number, entry));
+                }
+                Err(error) => {
+                    self.write()?;
+                    return Err(Failure::Usage(format!("line {number}: {error}")));
+                }
+            }
+            if self.batch.len() >= BATCH_ENTRIES || bytes >= BATCH_BYTES {
+                self.write()?;
+                bytes = 0;
+                progress.set(read);
+            }
+        }
+        self.write()
+    }
+
+    /// Writes the batch: neighbours without a lifetime at once, in the order of the lines all of them.
+    fn write(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        let lasts = |entry: &Entry| entry.expires_at_ms.is_none();
+        for group in batch.chunk_by(|(_, a), (_, b)| lasts(a) && lasts(b)) {
+            let pairs: Vec<(&[u8], &[u8])> =
+                group.iter().map(|(_, entry)| (&entry.key[..], &entry.value[..])).collect();
+            let outcomes = match group {
+                [(_, Entry { key, value, expires_at_ms: Some(at_ms) })] => {
+                    let Some(ttl) = self.moment.until(*at_ms) else {
+                        self.expired += 1;
+                        continue;
+                    };
+                    let options = SetOptions::new().ttl(ttl);
+                    vec![self.store.set_with(key, value, options).map(|_| ())]
+                }
+                _ => self.store.set_many(&pairs)?,
+            };
+            self.loaded += outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
+            for ((number, _), outcome) in group.iter().zip(outcomes) {
+                outcome.map_err(|error| Failure::Store(error, Some(format!("line {number}"))))?;
+            }
+        }
+        if self.syncs && !batch.is_empty() {
+            self.store.sync()?;
+        }
+        Ok(())
+    }
+}
+
+/// Length of what is read, if it is a file.
+fn len_of(stdin: &StdinLock<'_>) -> u64 {
+    let file = stdin.as_fd().try_clone_to_owned().map(File::from);
+    let metadata = file.and_then(|file| file.metadata());
+    metadata.ok().filter(|metadata| metadata.is_file()).map_or(0, |metadata| metadata.len())
+}
