@@ -8,6 +8,8 @@ pub(crate) struct Counters {
     pub(crate) live_words: Counter,
     /// Words of leased segments up to the end of their last record.
     pub(crate) used_words: Counter,
+    /// Words of segments that were sealed less than half full, behind their last record: recovery leaves such.
+    pub(crate) slack_words: Counter,
     /// Words of records that were given a lifetime since this was last set; an upper bound.
     pub(crate) expiring_words: Counter,
     pub(crate) records_moved: Counter,

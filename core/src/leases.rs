@@ -138,6 +138,7 @@ impl<'a> Writer<'a> {
         );
         let account = engine.segments.account(segment);
         self.stripe.counters.used_words.sub(account.used_words());
+        self.stripe.counters.slack_words.sub(self.slack_of(segment));
         self.state.leased[account.pool() as usize] -= engine.geometry.segment_words();
         account.close();
         let reusable = engine.segments.retire(segment);

@@ -184,7 +184,8 @@ impl Engine {
         for (number, stripe) in self.stripes.iter().enumerate() {
             let counters = &stripe.counters;
             let kept = if self.evicts { 0 } else { counters.live_words.get() };
-            let mut dead = counters.used_words.get().saturating_sub(kept);
+            let used = counters.used_words.get() + counters.slack_words.get();
+            let mut dead = used.saturating_sub(kept);
             if counters.expiring_words.get() > 0 {
                 dead += self.lock_stripe(number, moment)?.expired_words(moment);
             }
@@ -197,12 +198,18 @@ impl Engine {
         Ok(*dead > 0)
     }
 
+    /// Words of a file's segments that were sealed early, behind their last record.
+    fn slack(&self) -> usize {
+        self.stripes.iter().map(|stripe| stripe.counters.slack_words.get()).sum()
+    }
+
     /// Words to walk for each word that is to be gained.
     fn factor(&self) -> usize {
         let factor = if self.evicts {
             self.pacer.walked_per_gained() + 2
         } else {
             let (live, used) = self.live_and_used();
+            let used = used + self.slack();
             used / used.saturating_sub(live).max(1) + 2
         };
         factor.min(FACTOR_MAX)
@@ -229,6 +236,7 @@ impl Engine {
     pub(crate) fn press(&self) {
         if self.geometry.in_file {
             let (live, used) = self.live_and_used();
+            let used = used + self.slack();
             let open = self.stripes.len() * self.geometry.segment_words();
             self.pacer.press(used > live + live / FILE_SLACK.1 * FILE_SLACK.0 + open);
             return;
@@ -533,7 +541,8 @@ impl<'a> Writer<'a> {
                 let sealed = self.state.sealed[Pool::Admission as usize].len();
                 let headers = (sealed + 2) * SEGMENT_HEADER_WORDS;
                 let kept = counters.live_words.get() + headers;
-                let dead = counters.used_words.get().saturating_sub(kept);
+                let used = counters.used_words.get() + counters.slack_words.get();
+                let dead = used.saturating_sub(kept);
                 if (dead + counters.expiring_words.get()) * part
                     < self.engine.geometry.segment_words()
                 {

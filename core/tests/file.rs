@@ -238,6 +238,22 @@ fn a_file_that_became_shorter_is_opened_again() {
     assert_eq!(open().get("key").unwrap().as_deref(), Some(&b"value"[..]));
 }
 
+/// Each session begins a segment, because nothing is appended to one that was recovered.
+#[test]
+fn short_sessions_leave_no_space_behind() {
+    let folder = Folder::new("sessions");
+    let open = || Store::open(Options::file(folder.file()).max_bytes(64 * MIB)).unwrap();
+    for session in 0..200_u32 {
+        open().set(format!("key {}", session % 10), "value").unwrap();
+    }
+    let store = open();
+    assert!(store.stats().segments_leased < 30, "{:?}", store.stats());
+    store.maintain(Duration::from_secs(10)).unwrap();
+    assert!(store.stats().segments_leased <= 2 * 10, "{:?}", store.stats());
+    validate(&store).unwrap();
+    assert_eq!(store.len(), 10);
+}
+
 #[test]
 fn one_store_at_a_time() {
     let folder = Folder::new("locked");

@@ -100,6 +100,9 @@ impl Drop for Store {
     }
 }
 
+/// What names the first keys of an order, each with a number.
+type Ranking = fn(&nyala::Store, usize) -> nyala::Result<Vec<(Vec<u8>, u64)>>;
+
 impl Store {
     /// Enters the store for one operation, at the time that an injected clock answers.
     #[inline]
@@ -137,7 +140,7 @@ impl Store {
         &self,
         py: Python<'py>,
         most: &Bound<'py, PyAny>,
-        find: fn(&nyala::Store, usize) -> nyala::Result<Vec<(Vec<u8>, u64)>>,
+        find: Ranking,
     ) -> PyResult<Vec<(Bound<'py, PyBytes>, u64)>> {
         let most = args::most(most)?;
         let inside = self.enter(py)?;

@@ -126,23 +126,22 @@ fn cut_off_files() {
 
 #[test]
 fn segments_in_the_place_of_others() {
-    for closed in [true, false] {
-        let (image, model) = image(closed);
-        let first = 8192 + SEGMENT;
-        let places: Vec<usize> = (first..image.len()).step_by(SEGMENT).collect();
-        for from in &places {
-            for to in &places {
-                let (from, to) = (*from, *to);
-                let end = (from.max(to) + SEGMENT).min(image.len());
-                let len = SEGMENT.min(end - from.max(to));
-                // That all of the newest segment became zeros, nothing tells.
-                if image[from..from + len].iter().all(|byte| *byte == 0) {
-                    continue;
-                }
-                let mut damaged = image.clone();
-                damaged.copy_within(from..from + len, to);
-                check(&damaged, &model, BootId(1), &|| format!("{from} at {to}, closed {closed}"));
+    // Of a file that nobody closed, the newest segment may be missing.
+    let (image, model) = image(true);
+    let first = 8192 + SEGMENT;
+    let places: Vec<usize> = (first..image.len()).step_by(SEGMENT).collect();
+    for from in &places {
+        for to in &places {
+            let (from, to) = (*from, *to);
+            let end = (from.max(to) + SEGMENT).min(image.len());
+            let len = SEGMENT.min(end - from.max(to));
+            // That all of the newest segment became zeros, nothing tells.
+            if image[from..from + len].iter().all(|byte| *byte == 0) {
+                continue;
             }
+            let mut damaged = image.clone();
+            damaged.copy_within(from..from + len, to);
+            check(&damaged, &model, BootId(1), &|| format!("{from} at {to}"));
         }
     }
 }

@@ -136,6 +136,7 @@ impl Engine {
                         None => next += 1,
                     }
                 }
+                writer.stripe.counters.slack_words.add(writer.slack_of(leased.segment));
             }
         }
         Ok(())
@@ -320,6 +321,7 @@ impl Engine {
                 writer.replay(record, &mut key, &moment)?;
                 next += record.header.extent();
             }
+            writer.stripe.counters.slack_words.add(writer.slack_of(*segment));
         }
         Ok(())
     }

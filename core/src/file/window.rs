@@ -140,7 +140,17 @@ impl<'a> Writer<'a> {
             let sealed = file.seal(full.segment, used, &mut self.state.leases);
             debug_assert_eq!(sealed, Ok(()));
         }
+        self.stripe.counters.slack_words.add(self.slack_of(full.segment));
         self.state.sealed[pool as usize].push_back(full.segment);
+    }
+
+    /// Words of a sealed segment that were not worth ending it for: what comes after the last record of one that is less than
+    /// half full. To compact it gives them back.
+    pub(crate) fn slack_of(&self, segment: usize) -> usize {
+        let geometry = &self.engine.geometry;
+        let used = self.engine.segments.account(segment).used_words();
+        let end = geometry.segment_words() - geometry.trailer_words;
+        if geometry.in_file && used < end / 2 { end - used } else { 0 }
     }
 
     /// Writes a lease of this stripe down, in a segment that the budget gave; answers where its first record begins, or
