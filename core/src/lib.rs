@@ -1,5 +1,6 @@
 //! Nyala is an embeddable key-value store and cache: a lock-striped hash table over byte keys and values, at memory
-//! speed, under a hard cap on memory. Full, a store refuses what needs room, and a cache evicts: [`Eviction`].
+//! speed, under a hard cap. Full, a store refuses what needs room, and a cache evicts: [`Eviction`]. It lives in memory, or
+//! in one crash-safe file: [`Options::file`], [`Durability`].
 //!
 //! It is for sessions, caching beside a slower store, counters and rate limits with expiry, feature flags, locks. It is
 //! not for SQL, joins, or search by value.
@@ -20,12 +21,13 @@
 //! # Consistency
 //! Operations on one key are linearizable; there is no order between keys. Reads take no lock and write no shared
 //! memory, but for the two bits in which a cache counts how often an entry is read, up to three. There are no hidden
-//! threads: writers pay for reclaim in small steps, [`Store::maintain`] does it in advance.
+//! threads, save one that [`Durability::Interval`] starts: writers pay for reclaim in small steps, [`Store::maintain`] does
+//! it in advance.
 //!
 //! # Where things are
 //! [`Store`] is the handle, [`Options`] opens it, [`Error`] says what went wrong. Inside, `reader` is the way of a get,
 //! `update` and `stripe` are the way of a set, `index` and `log` hold the data, `reclaim` frees space, `evict` says what
-//! a cache lets go; ARCHITECTURE.md tells how they fit.
+//! a cache lets go, `file` keeps the log in a file; ARCHITECTURE.md tells how they fit.
 
 // Where a 64-bit word of the store becomes an index, or a count a narrower field, its width is bounded by construction.
 #![allow(

@@ -19,7 +19,7 @@ use crate::types::{
 };
 use crate::update::{Change, Current, NewValue};
 
-/// A key-value store or cache in memory, under a hard cap.
+/// A key-value store or cache, in memory or in a file, under a hard cap.
 ///
 /// Handles are cheap to clone; all clones are one store, which lives until the last handle, pin or cursor is dropped.
 /// Every method may be called from any thread at any time. Operations on one key are linearizable; there is no order
@@ -44,11 +44,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a store. Reserves address space; memory is committed as it is used.
+    /// Opens a store. Reserves address space; memory is committed as it is used. One in a file is made if the file is empty or
+    /// not there, else what the file holds is checked and indexed, about a microsecond an entry.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if `max_bytes` lies outside its limits, [`Error::NoMemory`] if the operating system
-    /// refuses the address space.
+    /// [`Error::InvalidArgument`] if an option lies outside its limits or the path names no regular file, [`Error::NoMemory`]
+    /// if the operating system refuses the address space. Of a file: [`Error::Locked`] while somebody else has it open,
+    /// [`Error::Io`], [`Error::Corrupt`] if it is no store or damaged, [`Error::Version`] and [`Error::Unsupported`] if a
+    /// later library wrote it.
     pub fn open(options: Options) -> Result<Store> {
         Ok(Store { engine: Arc::new(Engine::open(&options)?) })
     }
