@@ -44,11 +44,13 @@ models: ## Explore the models of the concurrent protocols under loom
 instructions: ## Count the instructions of each operation and compare them with core/instructions.txt
 	sh core/instructions.sh
 
-torture: ## Stress the store for TORTURE_SECONDS (1800), then check 10 M operations, 10,000 histories and as many kills
+torture: ## Stress the store for TORTURE_SECONDS (1800), then the model, histories, kills, crash images and damage at length
 	cargo run --release -p nyala --example torture -- stress --seconds $(TORTURE_SECONDS)
 	cargo run --release -p nyala --example torture -- model --ops 10000000
 	cargo run --release -p nyala --example torture -- histories --count 10000
 	cargo run --release -p nyala --example torture -- kills --count 10000
+	NYALA_CRASH_IMAGES=1000000 NYALA_CRASH_SEED=$$(date +%s) cargo test -p nyala --release --lib nothing_acknowledged -- --nocapture
+	NYALA_SWEEP=full NYALA_DAMAGE=full cargo test -p nyala --release --lib -- sweep damage --nocapture
 
 fuzz: ## Fuzz the core and the C face, each for FUZZ_SECONDS (60)
 	FUZZ_SECONDS="$(FUZZ_SECONDS)" sh fuzz/run.sh
