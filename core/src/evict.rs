@@ -46,8 +46,13 @@ impl<'a> Writer<'a> {
     fn belongs_to_main(&self, hash: Hash, words: usize) -> bool {
         self.state.filling
             // With the open segment it would push itself out of admission before anybody could read it.
-            || exceeds_share(words + self.engine.geometry.segment_words(), self.leased())
+            || exceeds_share(self.with_open_segment(words), self.leased())
             || self.state.ghosts.as_ref().is_some_and(|ghosts| ghosts.contains(hash))
+    }
+
+    /// Words of the budget that a record of `words` words takes, and those of an open segment.
+    fn with_open_segment(&self, words: usize) -> usize {
+        self.engine.geometry.occupied(words) + self.engine.geometry.segment_words()
     }
 
     /// Words that the stripe leases.

@@ -337,6 +337,7 @@ impl Store {
         pairs: &[(K, V)],
     ) -> Result<Vec<Result<()>>> {
         self.engine.birthplace.check()?;
+        self.engine.admit_change()?;
         let mut outcomes = Vec::with_capacity(pairs.len());
         let mut appended = 0;
         for group in pairs.chunks(WRITE_GROUP) {

@@ -299,7 +299,7 @@ impl<'a> Writer<'a> {
         };
         let pool = match &found {
             Some(found) => self.pool_of(&found.record),
-            None => self.pool_for(hash, self.engine.geometry.occupied(header.extent())),
+            None => self.pool_for(hash, header.extent()),
         };
         let start = self.reserve(header.extent(), pool, Purpose::Fresh, moment).ok_or(NeedRoom)?;
         let version = self.next_version();
@@ -445,7 +445,7 @@ impl<'a> Writer<'a> {
     ) -> Option<Version> {
         let record = &found.record;
         // In a file what was acknowledged stays as it is until its successor is whole.
-        if self.engine.geometry.in_file || entry.expiry != 0 && !record.header.has_expiry_word() {
+        if record.header.has_check_word() || entry.expiry != 0 && !record.header.has_expiry_word() {
             return None;
         }
         let header = record.header.overwritten(entry.value.len())?;
@@ -474,7 +474,7 @@ impl<'a> Writer<'a> {
         value: Packed<'a>,
         word: u64,
     ) -> Option<Version> {
-        if self.engine.geometry.in_file {
+        if found.record.header.has_check_word() {
             return None;
         }
         self.begin_overwrite(&found.record)?;
