@@ -120,10 +120,11 @@ fn check_trials(trials: &[&Value]) {
         let (hits, requests) =
             (trial["hits"].as_u64().unwrap(), trial["requests"].as_u64().unwrap());
         assert!(hits < requests && requests > 0, "{trial}");
-        // Caches of counted entries; quick_cache rounds up in each of its shards.
+        // quick_cache rounds up in each of its shards. Nyala's budget is found within 1 %, on average over the moments of a
+        // replay, and its entries come and go by the segment.
         let (held, capacity) =
             (trial["held"].as_u64().unwrap(), trial["capacity"].as_u64().unwrap());
-        assert!(held <= capacity + 16, "{trial}");
+        assert!(held <= capacity + 16 + capacity / 50, "{trial}");
     }
 }
 
