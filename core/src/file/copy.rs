@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::Moment;
 use crate::engine::Engine;
-use crate::error::{Error, IoFailure, Result};
+use crate::error::Result;
+use crate::file::disk::failure;
 use crate::options::{Access, Durability, Options};
 use crate::scan::Cursor;
 use crate::store::Store;
@@ -61,7 +62,7 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<FileRepor
 
 fn report(store: &Store, path: &Path) -> Result<FileReport> {
     let stats = store.stats();
-    let file_bytes = std::fs::metadata(path).map_err(failed("read the length", path))?.len();
+    let file_bytes = std::fs::metadata(path).map_err(failure("read the length", path))?.len();
     Ok(FileReport {
         entries: stats.entries,
         live_bytes: stats.live_bytes,
@@ -73,7 +74,7 @@ fn report(store: &Store, path: &Path) -> Result<FileReport> {
 impl Engine {
     /// Writes a copy of every entry to a new file, which appears at `path` when it is whole and durable.
     pub(crate) fn back_up(&self, cursor: Cursor, path: &Path) -> Result<FileReport> {
-        let failed_here = |op| failed(op, path);
+        let failed_here = |op| failure(op, path);
         if std::fs::symlink_metadata(path).is_ok() {
             let there = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
             return Err(failed_here("create")(there));
@@ -116,16 +117,4 @@ fn path_with(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
-}
-
-fn failed<'a>(op: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> Error + use<'a> {
-    move |error| {
-        Error::Io(Box::new(IoFailure {
-            op,
-            path: path.to_owned(),
-            kind: error.kind(),
-            code: error.raw_os_error(),
-            reason: error.to_string(),
-        }))
-    }
 }

@@ -2,8 +2,10 @@
 //! lose what a power cut loses, or fail a call.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, IoFailure, Result};
 use crate::sync::AtomicU64;
 
 /// Bytes of the unit in which space is allocated, given back, written and lost.
@@ -81,6 +83,22 @@ impl dyn Disk + '_ {
         // SAFETY: as before, and the file is as long, so that the words can be read as long as the disk lives; they are
         // atomics, which others may store to.
         Ok(unsafe { std::slice::from_raw_parts(start, count) })
+    }
+}
+
+/// What the system refused, and of which file.
+pub(crate) fn failure<'a>(
+    op: &'static str,
+    path: &'a Path,
+) -> impl Fn(io::Error) -> Error + use<'a> {
+    move |error| {
+        Error::Io(Box::new(IoFailure {
+            op,
+            path: path.to_owned(),
+            kind: error.kind(),
+            code: error.raw_os_error(),
+            reason: error.to_string(),
+        }))
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::error::{Error, IoFailure, Result};
-use crate::file::disk::{BootId, Disk, PAGE_BYTES, check_range};
+use crate::error::{Error, Result};
+use crate::file::disk::{BootId, Disk, PAGE_BYTES, check_range, failure};
 use crate::fork::Birthplace;
 use crate::sync::AtomicU64;
 
@@ -197,18 +197,6 @@ impl Drop for RealDisk {
         if self.birthplace.check().is_ok() {
             let _ = self.file.unlock();
         }
-    }
-}
-
-fn failure<'a>(op: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Error + use<'a> {
-    move |error| {
-        Error::Io(Box::new(IoFailure {
-            op,
-            path: path.to_owned(),
-            kind: error.kind(),
-            code: error.raw_os_error(),
-            reason: error.to_string(),
-        }))
     }
 }
 
