@@ -69,7 +69,7 @@ impl Engine {
     pub(crate) fn recover(&self, file: &FileLog) -> Result<()> {
         let header = file.header();
         let everything = header.clean || header.boot.is_same_boot(file.disk().boot_id());
-        let (total, stripes) = self.survey(file, header.clean)?;
+        let (total, stripes) = self.survey(file, everything)?;
         let numbers = stripes.iter().flat_map(|stripe| &stripe.leased);
         let greatest = numbers.map(|leased| leased.lease.number).max().unwrap_or(0);
         let plan = |leases: Leases| {
@@ -143,20 +143,20 @@ impl Engine {
     }
 
     /// Segments that were ever leased, and for each stripe its leases in order and its greatest one that was freed.
-    fn survey(&self, file: &FileLog, clean: bool) -> Result<(usize, Vec<Leases>)> {
+    fn survey(&self, file: &FileLog, everything: bool) -> Result<(usize, Vec<Leases>)> {
         let mut stripes = vec![Leases::default(); self.stripes.len()];
         let mut total = 0;
         for number in 0..file.segments() {
             let found = file.segment(number)?.read();
             match found {
                 Found::Blank | Found::Unfinished => continue,
-                Found::Damaged if clean && file.access() != Access::Salvage => {
+                Found::Damaged if everything && file.access() != Access::Salvage => {
                     return Err(Error::Corrupt {
                         what: "neither header nor trailer of a segment is what was written",
                         offset: file.byte_of(number),
                     });
                 }
-                // A lease that was being written when the process died; no single damaged place looks like that.
+                // A lease that was never synced.
                 Found::Damaged => {}
                 Found::Leased { lease, state, .. } => {
                     let stripe = &mut stripes[lease.stripe as usize];

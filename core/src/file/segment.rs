@@ -118,11 +118,15 @@ impl<'a> Segment<'a> {
         let words = encode(lease, State::InUse, self.address);
         for place in self.places() {
             for (word, value) in place.iter().zip(words).take(CHECK_WORD) {
-                word.store(value, Relaxed);
+                // Release: a process that dies has written no word of the trailer before the header is whole, so that at
+                // most one place is torn.
+                word.store(value, Release);
             }
             // Release: a process that dies here leaves a lease only with all that it stored before, the seal of the lease
             // before above all.
             place[CHECK_WORD].store(words[CHECK_WORD], Release);
+            #[cfg(all(test, not(loom)))]
+            crate::file::fake::note_record();
         }
     }
 
