@@ -39,8 +39,8 @@ pub struct FileReport {
 /// ```
 ///
 /// # Errors
-/// [`Error::Corrupt`] with the first place that is not what was written, [`Error::Locked`] while somebody writes to it, and
-/// those of opening.
+/// [`Error::Corrupt`](crate::Error::Corrupt) with the first place that is not what was written,
+/// [`Error::Locked`](crate::Error::Locked) while somebody writes to it, and those of opening.
 pub fn verify(path: impl AsRef<Path>) -> Result<FileReport> {
     let path = path.as_ref();
     let store = Store::open(Options::file(path).read_only())?;
@@ -52,7 +52,8 @@ pub fn verify(path: impl AsRef<Path>) -> Result<FileReport> {
 /// is lost, an older value may come back, and what was deleted too: for when there is no backup.
 ///
 /// # Errors
-/// [`Error::Corrupt`] if nothing can be read, because both main headers are lost; [`Error::Io`] if `to` is there already.
+/// [`Error::Corrupt`](crate::Error::Corrupt) if nothing can be read, because both main headers are lost;
+/// [`Error::Io`](crate::Error::Io) if `to` is there already.
 pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<FileReport> {
     let mut options = Options::file(from.as_ref());
     options.access = Access::Salvage;
