@@ -4,7 +4,7 @@
 //! Committed bytes (log, index, tables) never pass `max_bytes` (I1). Every segment is in exactly one of: leased, free,
 //! limbo, decommitted, never committed (I2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::geometry::{Geometry, RESIZE, RUN_PAGE_WORDS};
 use crate::index::{PAGE_TABLE_WORDS, PAGE_WORDS};
@@ -62,7 +62,7 @@ struct SpaceState {
     runs: BTreeMap<usize, usize>,
     run_pages: usize,
     /// Segments whose memory was given back.
-    decommitted: Vec<usize>,
+    decommitted: BTreeSet<usize>,
     /// From this segment on nothing was ever committed of those that are committed in pieces ...
     next_in_piece: usize,
     /// ... and from this one on of the others.
@@ -112,7 +112,7 @@ impl Space {
                 limbo: Vec::new(),
                 runs: BTreeMap::new(),
                 run_pages: 0,
-                decommitted: Vec::new(),
+                decommitted: BTreeSet::new(),
                 next_in_piece: 0,
                 next_single: geometry.segments_in_pieces,
                 leased: 0,
@@ -152,8 +152,10 @@ impl Space {
         state.next_single = total;
         state.leased = leased.len();
         state.committed += leased.len() * self.geometry.segment_bytes();
-        // Popped from the end: the lowest address first.
-        state.decommitted = (0..total).rev().filter(|n| !leased.contains(n)).collect();
+        state.decommitted = (0..total).collect();
+        for segment in leased {
+            state.decommitted.remove(segment);
+        }
         state.next_lease = next_lease;
         self.publish(&state);
     }
@@ -163,7 +165,7 @@ impl Space {
         let mut state = self.lock();
         state.leased -= 1;
         state.committed -= self.geometry.segment_bytes();
-        state.decommitted.push(segment);
+        state.decommitted.insert(segment);
         self.publish(&state);
     }
 
@@ -234,7 +236,7 @@ impl Space {
         state.leased -= 1;
         if !reusable {
             state.limbo.push(segment);
-        } else if state.free.len() < self.keep_free(&state) {
+        } else if state.free.len() < self.keep_free(&state) && !self.is_to_be_cut(segment, &state) {
             state.free.push(segment);
         } else {
             state.decommit_segment(segment, &self.geometry, log);
@@ -255,6 +257,12 @@ impl Space {
         }
         self.publish(&state);
         state.free.len() > keep
+    }
+
+    /// Whether a free segment of a file is better given back, because a lower one can be leased instead: a file is cut behind
+    /// its last leased segment when it is closed.
+    fn is_to_be_cut(&self, segment: usize, state: &SpaceState) -> bool {
+        self.geometry.in_file && state.decommitted.first().is_some_and(|lower| *lower < segment)
     }
 
     /// Free segments that stay as they are: beyond the reserve, a part of what is leased, less in a file.
@@ -488,7 +496,7 @@ impl SpaceState {
         if !self.fits(geometry.segment_bytes()) {
             return None;
         }
-        let segment = match self.decommitted.pop() {
+        let segment = match self.decommitted.pop_first() {
             Some(segment) => segment,
             None if self.next_single < geometry.segments => {
                 self.next_single += 1;
@@ -502,7 +510,7 @@ impl SpaceState {
 
     fn decommit_segment(&mut self, segment: usize, geometry: &Geometry, log: &Region) {
         log.decommit(segment << geometry.segment_shift, geometry.segment_words());
-        self.decommitted.push(segment);
+        self.decommitted.insert(segment);
         self.committed -= geometry.segment_bytes();
     }
 
