@@ -110,9 +110,10 @@ impl std::fmt::Debug for KeyHasher {
 pub(crate) struct Hash(pub(crate) u64);
 
 impl Hash {
+    /// Never 0, which is what an empty slot has.
     #[inline]
     pub(crate) fn tag(self) -> u64 {
-        self.0 >> TAG_SHIFT
+        (self.0 >> TAG_SHIFT).max(1)
     }
 
     /// The bucket at which the probe of a page begins.

@@ -163,7 +163,7 @@ impl Cursor {
             }
             self.keys.truncate(old);
             slot = self.engine.index.slot(word);
-            if slot == Slot::EMPTY {
+            if slot.is_empty() {
                 return Some(());
             }
         }

@@ -7,6 +7,7 @@
 mod directory;
 #[cfg(all(test, not(loom)))]
 mod format;
+mod frequency;
 mod page;
 mod tags;
 
@@ -30,12 +31,13 @@ pub(crate) const PAGE_WORDS: usize = SLOTS_PER_BUCKET * BUCKETS_PER_PAGE;
 pub(crate) const PAGE_TABLE_WORDS: usize = 8;
 
 const TAG_SHIFT: u32 = 48;
-const USED_SHIFT: u32 = 47;
 const FREQUENCY_SHIFT: u32 = ADDRESS_BITS;
 const ADDRESS_BITS: u32 = 45;
+/// Bits of an address that lie below the byte with the frequency.
+const NARROW_ADDRESS_BITS: u32 = ADDRESS_BITS / u8::BITS * u8::BITS;
 
-/// A word of the index: `tag:16 | 1 | frequency:2 | address:45`, or 0 if it is empty. The address counts words of the
-/// log; the frequency, which only a cache uses, how often the entry was read since it came or was last spared.
+/// A word of the index: `tag:16 | 0 | frequency:2 | address:45`; empty if the tag is 0, which no key has. The address counts
+/// words of the log; the frequency, which only a cache uses, how often the entry was read since it came or was last spared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u64);
 
@@ -46,8 +48,14 @@ impl Slot {
     pub(crate) const FREQUENCY_MAX: u64 = 3;
 
     pub(crate) fn new(tag: u64, address: usize) -> Slot {
-        debug_assert!(address != 0 && (address as u64) < 1 << ADDRESS_BITS);
-        Slot(tag << TAG_SHIFT | 1 << USED_SHIFT | address as u64)
+        debug_assert!(tag != 0 && address != 0 && (address as u64) < 1 << ADDRESS_BITS);
+        Slot(tag << TAG_SHIFT | address as u64)
+    }
+
+    /// Whether there is no entry. A read that was counted too late may have left a frequency.
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.tag() == 0
     }
 
     pub(crate) fn frequency(self) -> u64 {
@@ -69,12 +77,6 @@ impl Slot {
         self.0 >> TAG_SHIFT
     }
 
-    /// Whether the slot is used and has this tag: one comparison for both.
-    #[inline]
-    pub(crate) fn has_tag(self, tag: u64) -> bool {
-        self.0 >> USED_SHIFT == tag << 1 | 1
-    }
-
     /// Word of the log at which the record starts.
     #[inline]
     pub(crate) fn address(self) -> usize {
@@ -89,6 +91,8 @@ pub(crate) struct Index {
     table: Region,
     directories: Region,
     depth_max: u32,
+    /// Whether no address reaches into the byte with the frequency.
+    narrow: bool,
 }
 
 /// Bytes of index an entry, above which the index is worth shrinking when room is short: pages half full.
@@ -103,6 +107,7 @@ impl Index {
             table: Region::anonymous(geometry.pages * PAGE_TABLE_WORDS, 0, 0)?,
             directories: Region::anonymous(geometry.stripes << geometry.depth_max, 0, 0)?,
             depth_max: geometry.depth_max,
+            narrow: geometry.log_words() as u64 <= 1 << NARROW_ADDRESS_BITS,
         })
     }
 
@@ -125,21 +130,13 @@ impl Index {
     }
 
     /// Counts a read of the entry whose slot was loaded from here, unless its frequency is as high as it gets: the slots of
-    /// hot entries stay unwritten, in every core's cache. One try: a lost count is only a lost count, and an addition that
-    /// cannot fail would make a slot out of one that was emptied meanwhile.
+    /// hot entries stay unwritten, in every core's cache. Counts may be lost, and fall to whoever has the slot by then.
     #[inline]
     pub(crate) fn count_read(&self, word: usize, slot: Slot) {
         let frequency = slot.frequency();
         if frequency < Slot::FREQUENCY_MAX {
             let counted = slot.with_frequency(frequency + 1);
-            // Relaxed: it publishes nothing new. As a read-modify-write it stays in the release sequence of the store that
-            // published the slot, so that whoever loads it sees the record.
-            let _ = self.pages.view().word(word).compare_exchange(
-                slot.0,
-                counted.0,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            self.store_frequency(self.pages.view().word(word), slot, counted);
         }
     }
 
@@ -152,7 +149,7 @@ impl Index {
         let i = equal_tags(slots, hash.tag()).trailing_zeros() as usize % SLOTS_PER_BUCKET;
         // Pairs with the release store in `publish`.
         let slot = Slot(slots[i].load(Ordering::Acquire));
-        slot.has_tag(hash.tag()).then_some((first + i, slot))
+        (slot.tag() == hash.tag()).then_some((first + i, slot))
     }
 
     /// Asks for the home bucket, which a lookup reads first.

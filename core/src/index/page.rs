@@ -106,7 +106,7 @@ impl Index {
                     matches &= matches - 1;
                     // Pairs with the release store in `publish`.
                     let slot = Slot(self.pages.view().word(word).load(Ordering::Acquire));
-                    if slot.has_tag(tag)
+                    if slot.tag() == tag
                         && let ControlFlow::Break(found) = visit(word, slot)
                     {
                         return Some(found);
@@ -179,16 +179,9 @@ impl Index {
         (0..probes.min(BUCKETS_PER_PAGE)).find_map(|step| {
             let bucket = (hash.bucket() + step) % BUCKETS_PER_PAGE;
             let first = page * PAGE_WORDS + bucket * SLOTS_PER_BUCKET;
-            // Empty slots have tag 0, and used ones may.
-            let mut candidates = self.matches(first, 0);
-            while candidates != 0 {
-                let word = first + candidates.trailing_zeros() as usize;
-                if self.slot(word) == Slot::EMPTY {
-                    return Some(word);
-                }
-                candidates &= candidates - 1;
-            }
-            None
+            // Empty slots have tag 0, and no others.
+            let empty = self.matches(first, 0);
+            (empty != 0).then(|| first + empty.trailing_zeros() as usize)
         })
     }
 
@@ -244,7 +237,7 @@ impl Index {
         self.chain(head)
             .flat_map(|page| page * PAGE_WORDS..(page + 1) * PAGE_WORDS)
             .map(move |word| (Place { head, word }, self.slot(word)))
-            .filter(|(_, slot)| *slot != Slot::EMPTY)
+            .filter(|(_, slot)| !slot.is_empty())
     }
 
     /// Makes a page empty and its row that of a page of this depth.
@@ -275,11 +268,11 @@ impl Index {
         for (index, page) in chain.iter().enumerate() {
             let words = page * PAGE_WORDS..(page + 1) * PAGE_WORDS;
             let slots: Vec<_> = words.map(|word| (word, self.slot(word))).collect();
-            let entries = slots.iter().filter(|(_, slot)| *slot != Slot::EMPTY).count();
+            let entries = slots.iter().filter(|(_, slot)| !slot.is_empty()).count();
             if entries != self.info(*page).entries() {
                 return Err(format!("I3: page {page} holds {entries} entries"));
             }
-            for (word, slot) in slots.into_iter().filter(|(_, slot)| *slot != Slot::EMPTY) {
+            for (word, slot) in slots.into_iter().filter(|(_, slot)| !slot.is_empty()) {
                 let hash = hash_of(slot);
                 if hash.tag() != slot.tag() {
                     return Err(format!("I3: the tag at word {word} is not its key's"));
