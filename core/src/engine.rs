@@ -67,9 +67,9 @@ impl Engine {
 
     /// A store without entries whose records will lie in these words.
     pub(crate) fn assemble(geometry: Geometry, options: &Options, log: Region) -> Result<Engine> {
-        let index = Index::new(&geometry)?;
-        let stripe_bytes = size_of::<Padded<Stripe>>() + Directory::committed(0);
         let evicts = options.eviction != Eviction::None;
+        let index = Index::new(&geometry, evicts)?;
+        let stripe_bytes = size_of::<Padded<Stripe>>() + Directory::committed(0);
         let counts_reads = options.count_reads.unwrap_or(evicts);
         let tally_bytes = if counts_reads { Tally::bytes() } else { 0 };
         let fixed = size_of::<Engine>() + geometry.stripes * stripe_bytes + tally_bytes;

@@ -157,13 +157,13 @@ fn slots_are_those_of_the_document() {
     let layout = Layout::read("Slot word", 64);
     let (tag, address) = (layout.get(u64::MAX, "tag"), layout.get(u64::MAX, "address"));
     let slot = Slot::new(tag, address as usize);
-    assert_eq!(slot.0, !layout.mask("frequency") & !layout.mask("zero"));
+    assert_eq!(slot.0, !layout.mask("note"));
     assert_eq!((slot.tag(), slot.address()), (tag, address as usize));
-    let read = slot.with_frequency(Slot::FREQUENCY_MAX);
-    let all = !layout.mask("zero");
-    assert_eq!((read.0, read.frequency()), (all, layout.get(all, "frequency")));
-    assert_eq!(layout.get(Slot::new(1, 5).with_frequency(2).0, "frequency"), 2);
-    assert!(Slot(all & !layout.mask("tag")).is_empty() && Slot::EMPTY.is_empty());
+    let noted = slot.with_note(layout.get(u64::MAX, "note"));
+    assert_eq!((noted.0, noted.note()), (u64::MAX, layout.get(u64::MAX, "note")));
+    assert_eq!(layout.get(Slot::new(1, 5).with_frequency(2).0, "note"), 2);
+    assert!(slot.0 & layout.mask("used") != 0);
+    assert!(Slot(!layout.mask("tag")).is_empty() && Slot::EMPTY.is_empty());
 }
 
 #[test]
@@ -171,17 +171,16 @@ fn hashes_are_those_of_the_document() {
     let layout = Layout::read("Hash", 64);
     let hasher = KeyHasher::new(Some(1), 0, MAX_STRIPES);
     let fields = |hash: Hash| {
-        let directory = hash.directory(MAX_DEPTH);
-        [directory, hasher.stripe(hash) as u64, hash.bucket() as u64, hash.tag()]
+        let (directory, bucket) = (hash.directory(MAX_DEPTH), hash.bucket() as u64);
+        [directory, hasher.stripe(hash) as u64, bucket, hash.tag() / BUCKETS_PER_PAGE as u64]
     };
     let all = fields(Hash(u64::MAX));
     assert_eq!(all[2], BUCKETS_PER_PAGE as u64 - 1);
-    for (i, name) in ["directory", "stripe", "bucket", "tag"].into_iter().enumerate() {
+    assert_eq!(fields(Hash(layout.mask("unused"))), [0; 4]);
+    for (i, name) in ["directory", "stripe", "bucket", "rest"].into_iter().enumerate() {
         assert_eq!(all[i], layout.get(u64::MAX, name), "{name}");
         let mut only = [0; 4];
         only[i] = all[i];
-        // No key has the tag of an empty slot.
-        only[3] = only[3].max(1);
         assert_eq!(fields(Hash(layout.mask(name))), only, "{name}");
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! 63            48 47    42 41    34 33                              0
-//! |      tag      | bucket | stripe |           directory            |
+//! |      tag      |        | stripe |           directory            |
 //! ```
-//! The fields do not overlap, so that the keys of one bucket still differ in their tags. The directory takes its bits
-//! from the low end: a directory that doubles keeps its lower half.
+//! The low bits of the tag are the bucket, so that a slot tells where its entry belongs, with ten left by which the keys of
+//! one bucket differ. The directory takes its bits from the low end: a directory that doubles keeps its lower half.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -22,7 +22,6 @@ pub(crate) const MAX_DEPTH: u32 = 34;
 
 const STRIPE_BITS: u32 = 8;
 const STRIPE_SHIFT: u32 = MAX_DEPTH;
-const BUCKET_SHIFT: u32 = STRIPE_SHIFT + STRIPE_BITS;
 const TAG_SHIFT: u32 = 48;
 
 /// Hashes keys under a secret seed of the store, so that nobody can choose keys that collide.
@@ -63,7 +62,7 @@ impl KeyHasher {
     pub(crate) fn hash(&self, key: &[u8]) -> Hash {
         let mut hasher = self.state.build_hasher();
         hasher.write(key);
-        Hash(hasher.finish() & self.keep)
+        Hash::new(hasher.finish() & self.keep)
     }
 
     #[inline]
@@ -110,22 +109,43 @@ impl std::fmt::Debug for KeyHasher {
 pub(crate) struct Hash(pub(crate) u64);
 
 impl Hash {
-    /// Never 0, which is what an empty slot has.
+    /// No key has the tag 0, which is that of an empty slot.
+    #[inline]
+    fn new(bits: u64) -> Hash {
+        Hash(bits | u64::from(bits >> TAG_SHIFT == 0) << TAG_SHIFT)
+    }
+
+    /// What a slot tells of its key's hash: the tag, and some bits of the directory.
+    pub(crate) fn of_slot(tag: u64, directory: u64) -> Hash {
+        Hash(tag << TAG_SHIFT | directory)
+    }
+
     #[inline]
     pub(crate) fn tag(self) -> u64 {
-        (self.0 >> TAG_SHIFT).max(1)
+        self.0 >> TAG_SHIFT
     }
 
     /// The bucket at which the probe of a page begins.
     #[inline]
     pub(crate) fn bucket(self) -> usize {
-        (self.0 >> BUCKET_SHIFT) as usize % BUCKETS_PER_PAGE
+        self.tag() as usize % BUCKETS_PER_PAGE
     }
 
     /// Index into a directory of the given depth.
     #[inline]
     pub(crate) fn directory(self, depth: u32) -> u64 {
         self.0 & ((1 << depth) - 1)
+    }
+
+    /// The bits that a directory of the given depth does not look at, and what lies behind them.
+    #[inline]
+    pub(crate) fn bits_from(self, depth: u32) -> u64 {
+        self.0 >> depth
+    }
+
+    /// Whether two keys agree in the lowest directory bits.
+    pub(crate) fn agrees(self, other: Hash, depth: u32) -> bool {
+        self.directory(depth) == other.directory(depth)
     }
 
     /// Whether a split of a page of local depth `depth` moves the key to the new page.

@@ -168,13 +168,13 @@ impl<'a> Writer<'a> {
     }
 
     /// Spares an entry in a run, which is never copied: it goes to the end of the main pool as it is.
-    pub(crate) fn spare_run(&mut self, found: Located<'a>, frequency: u64, victim: &Victim) {
+    pub(crate) fn spare_run(&mut self, found: Located<'a>, note: u64, victim: &Victim) {
         let words = self.engine.geometry.occupied(found.record.header.extent());
         self.state.sealed[victim.pool as usize].retain(|run| *run != victim.segment);
         self.state.leased[victim.pool as usize] -= words;
         self.state.leased[Pool::Main as usize] += words;
         self.state.sealed[Pool::Main as usize].push_back(victim.segment);
-        self.engine.index.publish(found.place.word, found.slot.with_frequency(frequency));
+        self.engine.index.publish(found.place.word, found.slot.with_note(note));
     }
 
     /// The pool that a record lies in.

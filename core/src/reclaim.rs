@@ -492,7 +492,7 @@ impl<'a> Writer<'a> {
             self.remove_expired(found, hash);
             Ok(())
         } else if victim.keep == Keep::Live {
-            self.keep(found, hash, slot.frequency(), victim, moment)
+            self.keep(found, hash, slot.note(), victim, moment)
         } else {
             self.spare_or_evict(found, hash, victim, moment)
         }
@@ -503,16 +503,16 @@ impl<'a> Writer<'a> {
         &mut self,
         found: Located<'a>,
         hash: Hash,
-        frequency: u64,
+        note: u64,
         victim: &Victim,
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
         match self.engine.geometry.is_run(victim.segment) {
             true => {
-                self.spare_run(found, frequency, victim);
+                self.spare_run(found, note, victim);
                 Ok(())
             }
-            false => self.relocate(found, hash, frequency, moment),
+            false => self.relocate(found, hash, note, moment),
         }
     }
 

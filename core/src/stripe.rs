@@ -306,16 +306,20 @@ impl<'a> Writer<'a> {
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(version.get(), entry.expiry, entry.key, entry.value);
         self.seal_in_file(&record);
-        let frequency = found.map_or(0, |found| match self.engine.evicts {
-            true => (found.slot.frequency() + 1).min(Slot::FREQUENCY_MAX),
-            false => 0,
-        });
         if found.is_none()
             && let Some(ghosts) = &mut self.state.ghosts
         {
             ghosts.remove(hash);
         }
-        self.publish(found, place, hash, record, frequency, moment);
+        let slot = match &found {
+            None => self.engine.index.new_slot(place.head, hash, record.start),
+            Some(found) => {
+                let read = self.engine.evicts && found.slot.frequency() < Slot::FREQUENCY_MAX;
+                let note = found.slot.note() + u64::from(read);
+                found.slot.at(record.start).with_note(note)
+            }
+        };
+        self.publish(found, place, hash, record, slot, moment);
         Ok(version)
     }
 
@@ -341,7 +345,8 @@ impl<'a> Writer<'a> {
                 copy.set_expiry(expiry);
             }
             self.seal_in_file(&copy);
-            self.publish(Some(found), found.place, hash, copy, found.slot.frequency(), moment);
+            let slot = found.slot.at(copy.start);
+            self.publish(Some(found), found.place, hash, copy, slot, moment);
         }
         Ok(())
     }
@@ -384,7 +389,7 @@ impl<'a> Writer<'a> {
         &mut self,
         found: Located<'a>,
         hash: Hash,
-        frequency: u64,
+        note: u64,
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
         let header = found.record.compact_header(found.record.expiry() != 0);
@@ -393,7 +398,8 @@ impl<'a> Writer<'a> {
             .ok_or(NeedRoom)?;
         let copy = found.record.copy_to(self.engine.log.view(), start, header);
         self.seal_in_file(&copy);
-        self.publish(Some(found), found.place, hash, copy, frequency, moment);
+        let slot = found.slot.at(copy.start).with_note(note);
+        self.publish(Some(found), found.place, hash, copy, slot, moment);
         self.stripe.counters.records_moved.add(1);
         self.stripe.counters.words_moved.add(header.extent());
         Ok(())
@@ -508,7 +514,7 @@ impl<'a> Writer<'a> {
         unpinned.then_some(())
     }
 
-    /// Lets the index name a new record, and accounts for it and the one it replaces.
+    /// Lets a slot of the index name a new record, and accounts for it and the one it replaces.
     #[inline]
     pub(crate) fn publish(
         &mut self,
@@ -516,10 +522,9 @@ impl<'a> Writer<'a> {
         place: Place,
         hash: Hash,
         record: Record<'a>,
-        frequency: u64,
+        slot: Slot,
         moment: &Moment<'_>,
     ) {
-        let slot = Slot::new(hash.tag(), record.start).with_frequency(frequency);
         match old {
             Some(old) => {
                 self.engine.index.publish(place.word, slot);

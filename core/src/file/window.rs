@@ -228,11 +228,14 @@ impl<'a> Writer<'a> {
         let found = self.find_record(hash, |other| other.key_is(key));
         match (record.header.kind(), found) {
             (Some(Kind::Value), found) => {
-                let place = match found {
-                    Some(found) => found.place,
-                    None => self.prepare(hash).ok_or_else(|| engine.full())?,
+                let (place, slot) = match &found {
+                    Some(found) => (found.place, found.slot.at(record.start)),
+                    None => {
+                        let place = self.prepare(hash).ok_or_else(|| engine.full())?;
+                        (place, engine.index.new_slot(place.head, hash, record.start))
+                    }
                 };
-                self.publish(found, place, hash, record, 0, moment);
+                self.publish(found, place, hash, record, slot, moment);
             }
             (_, Some(found)) => self.forget(found, hash),
             (_, None) => {}

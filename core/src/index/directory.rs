@@ -137,25 +137,28 @@ impl Directory {
     /// use separates the keys, nor if the budget has no room.
     fn split(&self, index: &Index, page: usize, hash: Hash, helpers: &mut Helpers<'_>) -> bool {
         let info = index.info(page);
-        let agrees =
-            |other: Hash| other.directory(index.depth_max) == hash.directory(index.depth_max);
+        let agrees = |other: Hash| other.agrees(hash, index.depth_max);
         if info.inseparable() {
-            let one = entries_with_hashes(index, &[page], 1, helpers);
+            let one = entries_with_hashes(index, page, 1, helpers);
             if one.iter().all(|(_, other)| agrees(*other)) {
                 return false;
             }
         }
         let Some(upper) = helpers.space.take_page(helpers.log) else { return false };
-        let entries = entries_with_hashes(index, &[page], usize::MAX, helpers);
-        let separable = entries.iter().any(|(_, other)| !agrees(*other));
+        let local = info.depth();
+        let mut separable = index.is_separable(page, hash);
+        if !separable {
+            let entries = entries_with_hashes(index, page, usize::MAX, helpers);
+            separable = entries.iter().any(|(_, other)| !agrees(*other));
+        }
         if !separable {
             index.set_info(page, info.with_inseparable());
         }
-        let local = info.depth();
         if !separable || local == self.depth() && !self.double(index, helpers) {
             helpers.space.give_back_page(upper);
             return false;
         }
+        let entries = entries_to_split(index, page, hash.directory(local), helpers);
         // The page may have been named by the same words before: a reader that still has it from then finds another
         // version.
         begin_move(index, upper, local + 1);
@@ -163,7 +166,7 @@ impl Directory {
         helpers.moved += entries.len();
         for (slot, hash) in entries {
             let to = if hash.goes_up(local) { upper } else { page };
-            place_again(index, to, slot, hash, &mut spare);
+            place_again(index, to, slot, &mut spare);
         }
         self.redirect(index, hash.directory(local) | 1 << local, local + 1, upper);
         end_move(index, upper);
@@ -211,14 +214,14 @@ impl Directory {
         if index.info(buddy).depth() != depth || index.count(page) + index.count(buddy) > most {
             return false;
         }
-        let entries = entries_with_hashes(index, &[page, buddy], usize::MAX, helpers);
-        helpers.moved += entries.len();
         let upper = bits >> (depth - 1) & 1 == 1;
         let (keep, drop) = if upper { (buddy, page) } else { (page, buddy) };
+        let entries = entries_to_merge(index, keep, drop);
+        helpers.moved += entries.len();
         let mut spare = begin_move(index, keep, depth - 1);
         spare.extend(begin_move(index, drop, 0));
-        for (slot, hash) in entries {
-            place_again(index, keep, slot, hash, &mut spare);
+        for slot in entries {
+            place_again(index, keep, slot, &mut spare);
         }
         self.redirect(index, bits & ((1 << (depth - 1)) - 1), depth - 1, keep);
         end_move(index, drop);
@@ -297,8 +300,13 @@ impl Directory {
             }
             index.validate_chain(page, hash_of)?;
             for (_, slot) in index.entries(page) {
-                if hash_of(slot).directory(local) as usize != own {
+                let hash = hash_of(slot);
+                if hash.directory(local) as usize != own {
                     return Err(format!("I4: a key of page {page} belongs elsewhere"));
+                }
+                let (told, known) = index.hash_so_far(slot, own as u64, local);
+                if !told.agrees(hash, known) {
+                    return Err(format!("I3: a slot of page {page} foresees another key"));
                 }
             }
             entries += index.count(page);
@@ -307,17 +315,51 @@ impl Directory {
     }
 }
 
-/// The first `most` entries of these pages, each with its key's hash.
+/// The first `most` entries of a page, each with its key's hash.
 fn entries_with_hashes(
     index: &Index,
-    pages: &[usize],
+    page: usize,
     most: usize,
     helpers: &mut Helpers<'_>,
 ) -> Vec<(Slot, Hash)> {
-    let slots = pages.iter().flat_map(|page| index.entries(*page)).take(most);
+    let slots = index.entries(page).take(most);
     let mut entries: Vec<_> = slots.map(|(_, slot)| (slot, Hash(0))).collect();
     (helpers.hash_all)(&mut entries);
     entries
+}
+
+/// The entries of a page whose keys share the directory bits `shared`, as they go into pages that are one deeper. Of each hash
+/// only what decides where: as the slot tells it, or, where that does not reach so far, as its key does.
+fn entries_to_split(
+    index: &Index,
+    page: usize,
+    shared: u64,
+    helpers: &mut Helpers<'_>,
+) -> Vec<(Slot, Hash)> {
+    let local = index.info(page).depth();
+    let mut entries = Vec::with_capacity(index.count(page));
+    let mut unknown = Vec::new();
+    for (_, slot) in index.entries(page) {
+        match index.hash_so_far(slot, shared, local) {
+            (hash, known) if known > local => entries.push((slot.deeper(), hash)),
+            _ => unknown.push((slot, Hash(0))),
+        }
+    }
+    (helpers.hash_all)(&mut unknown);
+    let foreseen = |(slot, hash): (Slot, Hash)| (index.foresee(slot, hash, local + 1), hash);
+    entries.extend(unknown.into_iter().map(foreseen));
+    entries
+}
+
+/// The entries of two pages of equal depth, as they go into one that is shallower.
+fn entries_to_merge(index: &Index, lower: usize, upper: usize) -> Vec<Slot> {
+    let of = |page, is_upper| {
+        index.entries(page).map(move |(_, slot)| match index.evicts {
+            true => slot,
+            false => slot.shallower(is_upper),
+        })
+    };
+    of(lower, false).chain(of(upper, true)).collect()
 }
 
 /// Makes the page's version odd and the page with its chain empty; returns the chain's overflow pages.
@@ -335,7 +377,9 @@ fn begin_move(index: &Index, page: usize, depth: u32) -> Vec<usize> {
 }
 
 /// Puts an entry into a page that is being laid out anew, with overflow pages from `spare` where it is full.
-fn place_again(index: &Index, head: usize, slot: Slot, hash: Hash, spare: &mut Vec<usize>) {
+fn place_again(index: &Index, head: usize, slot: Slot, spare: &mut Vec<usize>) {
+    // All that a page looks at.
+    let hash = Hash::of_slot(slot.tag(), 0);
     let place = loop {
         if let Some(place) = index.free_place_anywhere(head, hash) {
             break place;

@@ -15,7 +15,7 @@ const PAGE: usize = 3;
 fn rows_are_those_of_the_document() {
     let row = Layout::read("Page-table row", PAGE_TABLE_WORDS * WORD);
     let info = Layout::read("Info word", 64);
-    let index = Index::new(&Geometry::new(&Options::memory(1 << 20)).unwrap()).unwrap();
+    let index = Index::new(&Geometry::new(&Options::memory(1 << 20)).unwrap(), false).unwrap();
     let load = |field, word| {
         let (first, words) = row.words(field);
         assert!(word < words);

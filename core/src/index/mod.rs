@@ -9,6 +9,7 @@ mod directory;
 mod format;
 mod frequency;
 mod page;
+mod slot;
 mod tags;
 
 use crate::error::Result;
@@ -19,6 +20,8 @@ use crate::sync::{AtomicU64, Ordering, store_beside_swaps};
 
 pub(crate) use directory::{Directory, Helpers};
 pub(crate) use page::Place;
+use slot::NARROW_ADDRESS_BITS;
+pub(crate) use slot::Slot;
 use tags::equal_tags;
 
 /// Slots of a bucket: one cache line.
@@ -30,60 +33,6 @@ pub(crate) const PAGE_WORDS: usize = SLOTS_PER_BUCKET * BUCKETS_PER_PAGE;
 /// Words of a page's row in the page table: one cache line.
 pub(crate) const PAGE_TABLE_WORDS: usize = 8;
 
-const TAG_SHIFT: u32 = 48;
-const FREQUENCY_SHIFT: u32 = ADDRESS_BITS;
-const ADDRESS_BITS: u32 = 45;
-/// Bits of an address that lie below the byte with the frequency.
-const NARROW_ADDRESS_BITS: u32 = ADDRESS_BITS / u8::BITS * u8::BITS;
-
-/// A word of the index: `tag:16 | 0 | frequency:2 | address:45`; empty if the tag is 0, which no key has. The address counts
-/// words of the log; the frequency, which only a cache uses, how often the entry was read since it came or was last spared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slot(pub(crate) u64);
-
-impl Slot {
-    pub(crate) const EMPTY: Slot = Slot(0);
-
-    /// Highest frequency: a slot that has it is not written to by reads any more.
-    pub(crate) const FREQUENCY_MAX: u64 = 3;
-
-    pub(crate) fn new(tag: u64, address: usize) -> Slot {
-        debug_assert!(tag != 0 && address != 0 && (address as u64) < 1 << ADDRESS_BITS);
-        Slot(tag << TAG_SHIFT | address as u64)
-    }
-
-    /// Whether there is no entry. A read that was counted too late may have left a frequency.
-    #[inline]
-    pub(crate) fn is_empty(self) -> bool {
-        self.tag() == 0
-    }
-
-    pub(crate) fn frequency(self) -> u64 {
-        self.0 >> FREQUENCY_SHIFT & Self::FREQUENCY_MAX
-    }
-
-    /// The same slot with another frequency.
-    pub(crate) fn with_frequency(self, frequency: u64) -> Slot {
-        debug_assert!(frequency <= Self::FREQUENCY_MAX);
-        Slot(self.0 & !(Self::FREQUENCY_MAX << FREQUENCY_SHIFT) | frequency << FREQUENCY_SHIFT)
-    }
-
-    /// Whether both name the same record.
-    pub(crate) fn names_same(self, other: Slot) -> bool {
-        self.with_frequency(0) == other.with_frequency(0)
-    }
-
-    pub(crate) fn tag(self) -> u64 {
-        self.0 >> TAG_SHIFT
-    }
-
-    /// Word of the log at which the record starts.
-    #[inline]
-    pub(crate) fn address(self) -> usize {
-        (self.0 & ((1 << ADDRESS_BITS) - 1)) as usize
-    }
-}
-
 /// Pages, their table and the directories of all stripes.
 #[derive(Debug)]
 pub(crate) struct Index {
@@ -91,15 +40,17 @@ pub(crate) struct Index {
     table: Region,
     directories: Region,
     depth_max: u32,
-    /// Whether no address reaches into the byte with the frequency.
+    /// Whether no address reaches into the byte with the note.
     narrow: bool,
+    /// Whether notes are frequencies.
+    evicts: bool,
 }
 
 /// Bytes of index an entry, above which the index is worth shrinking when room is short: pages half full.
 pub(crate) const SPARSE_BYTES_PER_ENTRY: usize = 2 * 8;
 
 impl Index {
-    pub(crate) fn new(geometry: &Geometry) -> Result<Index> {
+    pub(crate) fn new(geometry: &Geometry, evicts: bool) -> Result<Index> {
         let words = geometry.pages * PAGE_WORDS;
         let huge_words = if geometry.index_piece > 1 { words } else { 0 };
         Ok(Index {
@@ -108,6 +59,7 @@ impl Index {
             directories: Region::anonymous(geometry.stripes << geometry.depth_max, 0, 0)?,
             depth_max: geometry.depth_max,
             narrow: geometry.log_words() as u64 <= 1 << NARROW_ADDRESS_BITS,
+            evicts,
         })
     }
 
@@ -121,6 +73,36 @@ impl Index {
     #[inline]
     pub(crate) fn slot(&self, word: usize) -> Slot {
         Slot(self.pages.view().load(word))
+    }
+
+    /// A slot for an entry that goes to this page.
+    #[inline]
+    pub(crate) fn new_slot(&self, head: usize, hash: Hash, address: usize) -> Slot {
+        self.foresee(Slot::new(hash.tag(), address), hash, self.info(head).depth())
+    }
+
+    /// The slot as it goes into a page of this local depth; in a cache as it is.
+    #[inline]
+    fn foresee(&self, slot: Slot, hash: Hash, depth: u32) -> Slot {
+        if self.evicts { slot } else { slot.with_foresight(hash, depth) }
+    }
+
+    /// What a slot in a page whose keys share the low `depth` directory bits `shared` tells of its key's hash, and how many
+    /// directory bits that is.
+    fn hash_so_far(&self, slot: Slot, shared: u64, depth: u32) -> (Hash, u32) {
+        if self.evicts {
+            return (Hash::of_slot(slot.tag(), shared), depth);
+        }
+        slot.hash_so_far(shared, depth)
+    }
+
+    /// Whether the slots of a page tell that a bit which the directory could use separates a key from one of the page's.
+    fn is_separable(&self, page: usize, hash: Hash) -> bool {
+        let local = self.info(page).depth();
+        self.entries(page).any(|(_, slot)| {
+            let (other, known) = self.hash_so_far(slot, hash.directory(local), local);
+            !hash.agrees(other, known.min(self.depth_max))
+        })
     }
 
     /// Publishes a slot. Release: whoever sees it sees the record that was written before.
@@ -149,7 +131,7 @@ impl Index {
         let i = equal_tags(slots, hash.tag()).trailing_zeros() as usize % SLOTS_PER_BUCKET;
         // Pairs with the release store in `publish`.
         let slot = Slot(slots[i].load(Ordering::Acquire));
-        (slot.tag() == hash.tag()).then_some((first + i, slot))
+        slot.has_tag(hash.tag()).then_some((first + i, slot))
     }
 
     /// Asks for the home bucket, which a lookup reads first.

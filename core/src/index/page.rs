@@ -33,7 +33,7 @@ const BUCKETS_PER_SPILL_WORD: usize = 64 / SPILL_BITS as usize;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     /// First page of the chain, which the directory names.
-    pub(super) head: usize,
+    pub(crate) head: usize,
     /// Word of the page region.
     pub(crate) word: usize,
 }
@@ -106,7 +106,7 @@ impl Index {
                     matches &= matches - 1;
                     // Pairs with the release store in `publish`.
                     let slot = Slot(self.pages.view().word(word).load(Ordering::Acquire));
-                    if slot.tag() == tag
+                    if slot.has_tag(tag)
                         && let ControlFlow::Break(found) = visit(word, slot)
                     {
                         return Some(found);

@@ -68,7 +68,7 @@ fn upper_halves(slots: &[AtomicU64; SLOTS_PER_BUCKET]) -> [std::arch::x86_64::__
 pub(super) fn equal_tags(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32 {
     slots.iter().rev().fold(0, |mask, slot| {
         let slot = slot.load(crate::sync::Ordering::Relaxed);
-        mask + mask + u32::from(slot >> super::TAG_SHIFT == tag)
+        mask + mask + u32::from(slot >> super::slot::TAG_SHIFT == tag)
     })
 }
 
