@@ -42,7 +42,7 @@ warnings="-Wall -Wextra -pedantic -Werror -Wstrict-prototypes -Wc++-compat"
 cxx_warnings="-Wall -Wextra -pedantic -Werror"
 include="-I$root/include -I$here/tests"
 static_libs=$(sed -n 's/^Libs.private: //p' "$here/nyala.pc.in")
-programs="surface bad_input callbacks lifetime threads fork limits cache file"
+programs="surface bad_input callbacks lifetime threads fork limits cache file copies"
 
 # --- the library
 
@@ -224,12 +224,6 @@ file_example() {
     grep -F "is a directory" "$work/file_example.says"
 }
 check "file.c with the installed shared library" file_example
-
-# core/tests/documents.rs compares the other examples.
-shown() {
-    sed -n '/^```C$/,/^```$/p' "$root/README.md" | sed '1d;$d' | diff - "$here/examples/file.c"
-}
-check "README.md shows file.c" shown
 
 hello_static() {
     others=$(echo " $all_libs " | sed 's/ -lnyala / /')

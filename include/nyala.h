@@ -18,13 +18,14 @@
  *
  * Threads. Functions on one store may be called from any number of threads at the same time, save nyala_close; each
  * operation on one key is linearizable. A cursor serves one thread at a time. There are no hidden threads, but for the
- * one that NYALA_DURABILITY_INTERVAL asks for. Functions are not safe in signal handlers.
+ * one that NYALA_DURABILITY_INTERVAL asks for, and one while on_progress is told. Functions are not safe in signal handlers.
  *
  * Files. A store with a path is kept in that file, which one store has open at a time: it is locked from nyala_open
- * until the store, its pins and its cursors are closed. A function that changes such a store may also answer
- * NYALA_ERR_IO (the file system has no room, or failed: nothing was changed, unless it was a sync), NYALA_ERR_POISONED
- * (an earlier sync failed: it is unknown what is durable; reading goes on, changes need the store to be opened again)
- * and NYALA_ERR_UNSUPPORTED (the file system cannot allocate space). Nobody may cut or write the file meanwhile: a
+ * until the store, its pins and its cursors are closed; with NYALA_OPEN_READ_ONLY others may read it meanwhile, and a
+ * function that changes a store answers NYALA_ERR_READ_ONLY. Else it may also answer NYALA_ERR_IO (the file system has no
+ * room, or failed: nothing was changed, unless it was a sync), NYALA_ERR_POISONED (an earlier sync failed: it is unknown
+ * what is durable; reading goes on, changes need the store to be opened again) and NYALA_ERR_UNSUPPORTED (the file system
+ * cannot allocate space). Nobody may cut or write the file meanwhile: a
  * process that reads a map of what is cut off gets SIGBUS. Network file systems are not supported.
  *
  * Fork. A child process must not use a store that its parent opened: operations that can fail answer NYALA_ERR_FORKED,
@@ -183,9 +184,21 @@
 #define NYALA_ERR_NO_MEMORY -16
 
 /**
+ * Error: what is told of progress ended it.
+ */
+#define NYALA_ERR_CANCELLED -17
+
+/**
  * Error: a defect of the library, caught before it reached the caller. The store may be inconsistent: close it.
  */
 #define NYALA_ERR_PANIC -99
+
+/**
+ * Flag: the file is opened only to be read, beside other readers, while nobody has it open for writing, and however large it
+ * is. It is read into an index in memory and stays as it is; every change answers NYALA_ERR_READ_ONLY. Without a path it is
+ * NYALA_ERR_INVALID_ARGUMENT.
+ */
+#define NYALA_OPEN_READ_ONLY 1
 
 /**
  * Eviction: a store. Nothing is lost; a write that needs room where there is none answers NYALA_ERR_FULL.
@@ -324,6 +337,16 @@ typedef void (*nyala_removal_fn)(void *userdata,
                                  uint32_t cause);
 
 /**
+ * Is told how far something has come: bytes of files that were worked through, and how many there are in all, about; 0
+ * before that is known. Answers 0 to go on, and anything else to end it: the function then answers NYALA_ERR_CANCELLED,
+ * unless it was done already.
+ *
+ * It is called in the thread that called the function, before the work begins and every 50 milliseconds while it goes
+ * on, which it does in a thread of its own, nyala-work. It may call the library. It must not throw, unwind or longjmp.
+ */
+typedef int32_t (*nyala_progress_fn)(void *userdata, uint64_t done, uint64_t total);
+
+/**
  * What nyala_open takes. Fill it with nyala_options_init, then set max_bytes, or path, or both. Later versions append
  * fields.
  */
@@ -347,7 +370,7 @@ typedef struct nyala_options {
    */
   void *now_ms_userdata;
   /**
-   * 0: there are no flags. Any other value is NYALA_ERR_UNSUPPORTED.
+   * 0, or NYALA_OPEN_READ_ONLY. Unknown flags are NYALA_ERR_UNSUPPORTED.
    */
   uint64_t flags;
   /**
@@ -387,6 +410,14 @@ typedef struct nyala_options {
    * else NYALA_ERR_INVALID_ARGUMENT.
    */
   uint64_t sync_interval_ms;
+  /**
+   * Is told how far nyala_open has come with a file, and may end it; NULL: nobody is.
+   */
+  nyala_progress_fn on_progress;
+  /**
+   * Handed to on_progress; may be NULL.
+   */
+  void *on_progress_userdata;
 } nyala_options;
 
 /**
@@ -585,6 +616,32 @@ typedef struct nyala_statistics {
  */
 typedef void (*nyala_ranked_fn)(void *userdata, const void *key, size_t key_len, uint64_t number);
 
+/**
+ * What a file holds. Prepare it with nyala_file_report_init. Later versions append fields.
+ */
+typedef struct nyala_file_report {
+  /**
+   * sizeof(nyala_file_report), set by nyala_file_report_init.
+   */
+  size_t struct_size;
+  /**
+   * Entries, expired ones included that nobody noticed.
+   */
+  uint64_t entries;
+  /**
+   * Bytes of records that are current.
+   */
+  uint64_t live_bytes;
+  /**
+   * Bytes of records that are not, until they are reclaimed.
+   */
+  uint64_t dead_bytes;
+  /**
+   * Length of the file in bytes.
+   */
+  uint64_t file_bytes;
+} nyala_file_report;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -636,19 +693,23 @@ nyala_status nyala_options_init(struct nyala_options *options, size_t struct_siz
  * file holds), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows; a file
  * system that cannot allocate space), NYALA_ERR_NO_MEMORY (the operating system refuses the address space or the
  * thread), and for a file NYALA_ERR_LOCKED (it is open already, in this process or another), NYALA_ERR_IO,
- * NYALA_ERR_CORRUPT (it is no store, or damaged), NYALA_ERR_VERSION. Threads: any. Cost: some system calls, and memory
+ * NYALA_ERR_CORRUPT (it is no store, or damaged), NYALA_ERR_VERSION; NYALA_ERR_CANCELLED. Threads: any. Cost: some system calls, and memory
  * is committed as it is used; of a file, a look at every record in it, and some syncs.
  */
-nyala_status nyala_open(const struct nyala_options *options, struct nyala_store **store);
+nyala_status nyala_open(const struct nyala_options *options,
+                        struct nyala_store **store);
 
 /**
  * Closes a store. Entries in memory are gone, those in a file are there when it is opened again. NULL is a no-op. Pins
- * and cursors stay valid, and the memory goes with the last of them; a file stays open and locked so long, is then
- * synced, at every durability, and can be opened again at once. What fails in that is not told: call nyala_sync before
- * to know. Any other use of the handle afterwards, in another thread meanwhile included, is undefined, as after free.
+ * and cursors stay valid, and the memory goes with the last of them; a file stays open and locked so long. It is synced
+ * now, at every durability, and again when the last of them goes, of which nobody is told; then it can be opened again at
+ * once. Any other use of the handle afterwards, whatever was answered, and in another thread meanwhile, is undefined, as
+ * after free.
  *
- * Returns NYALA_OK, also in a forked child, where the file stays the parent's. Threads: one, when no other uses the
- * handle. Cost: grows with the memory in use; of a file, some syncs.
+ * Returns NYALA_OK, also in a forked child, where the file stays the parent's. Errors: NYALA_ERR_IO (a sync failed),
+ * NYALA_ERR_POISONED (one had failed before): what was written since the last good one may not survive a power cut; the
+ * store is closed all the same. Threads: one, when no other uses the handle. Cost: grows with the memory in use; of a
+ * file, some syncs.
  */
 nyala_status nyala_close(struct nyala_store *store);
 
@@ -983,6 +1044,93 @@ nyala_status nyala_hottest(struct nyala_store *store,
  * each; writers may wait for a few microseconds at a time.
  */
 nyala_status nyala_largest(struct nyala_store *store, size_t most, nyala_ranked_fn visit, void *userdata);
+
+/**
+ * Sets every number to 0 and struct_size to its argument, which is sizeof(nyala_file_report) as the program was
+ * compiled.
+ *
+ * Errors: NYALA_ERR_INVALID_ARGUMENT (report NULL; struct_size below the first version's or above 4,096 bytes).
+ * Threads: any. Cost: nanoseconds.
+ */
+nyala_status nyala_file_report_init(struct nyala_file_report *report, size_t struct_size);
+
+/**
+ * Writes a copy of a store, in memory or in a file, to a new file while it is in use, by other threads too: each entry
+ * as it is at some moment of the call, with its lifetime. Nothing is at path until the copy is whole, checked and
+ * durable, and nothing that is there is replaced. It can be opened with the options that the store was opened with.
+ *
+ * Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL; a path that is empty), NYALA_ERR_IO (there is something at path already,
+ * or it cannot be written, as where the disk is full), NYALA_ERR_FULL (so much was written meanwhile that the copy does not
+ * fit under max_bytes), NYALA_ERR_TOO_LARGE (a store in memory has a value
+ * that is longer than 512 KiB), NYALA_ERR_UNSUPPORTED (the file system cannot allocate space), NYALA_ERR_NO_MEMORY,
+ * NYALA_ERR_CORRUPT, NYALA_ERR_FORKED; the store is as it was, and nothing is at path. Threads: any. Cost: reads every
+ * entry and writes as much; the copy's index takes as much memory again meanwhile.
+ */
+nyala_status nyala_backup(struct nyala_store *store,
+                          const char *path);
+
+/**
+ * As nyala_backup, tells on_progress how far it has come, and fills in *report of the copy, at most struct_size bytes
+ * of it. on_progress may be NULL: nobody is told.
+ *
+ * Errors: as nyala_backup; NYALA_ERR_CANCELLED (nothing is at path), NYALA_ERR_UNSUPPORTED (non-zero bytes behind the
+ * numbers this library knows). Threads, cost: as nyala_backup.
+ */
+nyala_status nyala_backup_with(struct nyala_store *store,
+                               const char *path,
+                               nyala_progress_fn on_progress,
+                               void *userdata,
+                               struct nyala_file_report *report);
+
+/**
+ * Checks every record of a file that nobody has open for writing, and changes nothing; fills in *report, at most
+ * struct_size bytes of it.
+ *
+ * Errors: NYALA_ERR_CORRUPT (the message names the first place that is not what was written), NYALA_ERR_LOCKED (it is
+ * open for writing), NYALA_ERR_INVALID_ARGUMENT (a NULL; struct_size outside its range; a path that is empty or names no
+ * regular file), NYALA_ERR_IO (there is no such file, or it cannot be read), NYALA_ERR_VERSION, NYALA_ERR_UNSUPPORTED
+ * (another library wrote it; non-zero bytes behind the numbers this library knows), NYALA_ERR_NO_MEMORY. Threads: any.
+ * Cost: reads all of the file into an index in memory, 1 to 2 microseconds an entry.
+ */
+nyala_status nyala_verify(const char *path,
+                          struct nyala_file_report *report);
+
+/**
+ * As nyala_verify, and tells on_progress how far it has come. on_progress may be NULL: nobody is told.
+ *
+ * Errors: as nyala_verify; NYALA_ERR_CANCELLED. Threads, cost: as nyala_verify.
+ */
+nyala_status nyala_verify_with(const char *path,
+                               nyala_progress_fn on_progress,
+                               void *userdata,
+                               struct nyala_file_report *report);
+
+/**
+ * Copies what is whole of the damaged file `from` to a new file `to`, changes nothing in the damaged one, and fills in
+ * *report of the copy, at most struct_size bytes of it. Where a later record of a key is lost, an older value may come
+ * back, and what was deleted too: for when there is no backup.
+ *
+ * Errors: NYALA_ERR_CORRUPT (nothing can be read, because both main headers are lost), NYALA_ERR_LOCKED (it is open for
+ * writing), NYALA_ERR_INVALID_ARGUMENT (a NULL; struct_size outside its range; a path that is empty or names no regular
+ * file), NYALA_ERR_IO (there is no such file, or it cannot be read; there is something at `to` already, or it cannot be
+ * written), NYALA_ERR_FULL (what was damaged does not fit under the cap of the copy), NYALA_ERR_VERSION, NYALA_ERR_UNSUPPORTED (another library wrote it; the
+ * file system cannot allocate space; non-zero bytes behind the numbers this library knows), NYALA_ERR_NO_MEMORY; nothing
+ * is at `to`. Threads: any. Cost: that of nyala_verify and of nyala_backup.
+ */
+nyala_status nyala_salvage(const char *from,
+                           const char *to,
+                           struct nyala_file_report *report);
+
+/**
+ * As nyala_salvage, and tells on_progress how far it has come. on_progress may be NULL: nobody is told.
+ *
+ * Errors: as nyala_salvage; NYALA_ERR_CANCELLED (nothing is at `to`). Threads, cost: as nyala_salvage.
+ */
+nyala_status nyala_salvage_with(const char *from,
+                                const char *to,
+                                nyala_progress_fn on_progress,
+                                void *userdata,
+                                struct nyala_file_report *report);
 
 #ifdef __cplusplus
 }  // extern "C"

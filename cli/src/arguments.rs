@@ -139,7 +139,7 @@ pub(crate) struct Scan {
     #[arg(long)]
     pub(crate) keys: bool,
     /// At most so many entries
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_limit, allow_negative_numbers = true)]
     pub(crate) limit: Option<u64>,
     #[command(flatten)]
     pub(crate) coding: CodingArguments,
@@ -241,6 +241,10 @@ pub(crate) enum Durability {
     Sync,
 }
 
+fn parse_limit(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("not a whole number from 0 to {}", u64::MAX))
+}
+
 fn parse_ttl(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     // An f64 is exact to the millisecond up to here, and a lifetime of 100,000 years is none.
@@ -260,6 +264,14 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn limits_are_whole_numbers() {
+        assert_eq!(parse_limit("0"), Ok(0));
+        for text in ["-1", "1.5", "", "18446744073709551616"] {
+            assert!(parse_limit(text).unwrap_err().contains("to 18446744073709551615"), "{text}");
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(crate) fn delete(arguments: &Delete, output: &mut Output) -> Result<()> {
     let coding = arguments.coding.coding();
     let keys =
         arguments.keys.iter().map(|key| coding.decode("key", key)).collect::<Result<Vec<_>>>()?;
-    let store = opening::existing(&arguments.file, arguments.writing)?;
+    let store = Store::open(opening::for_changing(&arguments.file, arguments.writing)?)?;
     let outcomes = store.delete_many(&keys)?;
     let deleted = outcomes.iter().filter(|deleted| **deleted).count();
     if output.json {

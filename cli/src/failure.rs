@@ -50,8 +50,9 @@ impl Failure {
             Failure::Usage(what) => Failure::Usage(noted(what)),
             Failure::Io(what) => Failure::Io(noted(what)),
             Failure::Interrupted(what) => Failure::Interrupted(noted(what)),
-            Failure::Store(error, Some(place)) => {
-                Failure::Store(error, Some(format!("{note}; {place}")))
+            Failure::Store(error, place) => {
+                let place = place.map_or_else(String::new, |place| format!("; {place}"));
+                Failure::Store(error, Some(format!("{note}{place}")))
             }
             other => other,
         }
@@ -143,6 +144,9 @@ impl fmt::Display for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure::Store(error, None)
+        match error {
+            Error::Cancelled => Failure::Interrupted("interrupted: nothing was changed".into()),
+            error => Failure::Store(error, None),
+        }
     }
 }

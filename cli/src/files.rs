@@ -1,5 +1,6 @@
 //! Whole files: stats, verify, salvage, compact, backup.
 
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use crate::arguments::{Backup, Compact, Salvage, Stats, Verify};
 use crate::failure::{Failure, Result};
-use crate::interrupt::{self, Interrupt};
+use crate::interrupt::Interrupt;
 use crate::opening;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -76,25 +77,34 @@ fn lengths(file: &Path) -> Result<(u64, u64)> {
 }
 
 pub(crate) fn verify(arguments: &Verify, output: &mut Output) -> Result<()> {
-    let progress = Progress::waiting("verifying");
-    let report = nyala::verify(&arguments.file)?;
+    let progress = Progress::of_bytes("verifying", 0);
+    let report = nyala::verify_with(&arguments.file, |done| {
+        progress.tell(done);
+        ControlFlow::Continue(())
+    })?;
     drop(progress);
     tell("sound", &report, output)
 }
 
 pub(crate) fn salvage(arguments: &Salvage, output: &mut Output) -> Result<()> {
-    interrupt::remove_partial(&arguments.to, output.json)?;
-    let progress = Progress::waiting("salvaging");
-    let report = nyala::salvage(&arguments.from, &arguments.to)?;
+    let (interrupt, progress) = (Interrupt::watch()?, Progress::of_bytes("salvaging", 0));
+    let report = nyala::salvage_with(&arguments.from, &arguments.to, |done| {
+        progress.tell(done);
+        interrupt.flow()
+    })?;
     drop(progress);
     tell("salvaged", &report, output)
 }
 
 pub(crate) fn backup(arguments: &Backup, output: &mut Output) -> Result<()> {
-    interrupt::remove_partial(&arguments.to, output.json)?;
-    let progress = Progress::waiting("copying");
-    let store = Store::open(opening::for_reading(&arguments.file, arguments.cap))?;
-    let report = store.backup(&arguments.to)?;
+    let interrupt = Interrupt::watch()?;
+    let options = opening::for_reading(&arguments.file, arguments.cap);
+    let store = opening::unless_interrupted(options, &interrupt)?;
+    let progress = Progress::of_bytes("copying", 0);
+    let report = store.backup_with(&arguments.to, |done| {
+        progress.tell(done);
+        interrupt.flow()
+    })?;
     drop(progress);
     tell("copied", &report, output)
 }
@@ -121,7 +131,8 @@ pub(crate) fn compact(arguments: &Compact, output: &mut Output) -> Result<()> {
     let file = &arguments.file;
     let (_, before) = lengths(file)?;
     let interrupt = Interrupt::watch()?;
-    let store = opening::existing(file, arguments.writing)?;
+    let store =
+        opening::unless_interrupted(opening::for_changing(file, arguments.writing)?, &interrupt)?;
     let (mut left, mut most) = (0, 0);
     let mut progress = None;
     while !interrupt.asked() {

@@ -1,15 +1,14 @@
 //! Ctrl-C and SIGTERM.
 
-use std::path::Path;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use crate::failure::{Failure, Result};
 
-pub(crate) const EXIT_CODE: i32 = 130;
+const EXIT_CODE: i32 = 130;
 
 /// Whether the command is to end.
 #[derive(Debug)]
@@ -34,21 +33,11 @@ impl Interrupt {
     pub(crate) fn asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
-}
 
-/// From now on a signal ends the process, and the half copy beside `to` goes with it.
-pub(crate) fn remove_partial(to: &Path, json: bool) -> Result<()> {
-    let mut partial = to.as_os_str().to_owned();
-    partial.push(".partial");
-    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| failed(&error))?;
-    std::thread::spawn(move || {
-        if signals.forever().next().is_some() {
-            let _ = std::fs::remove_file(&partial);
-            Failure::Interrupted("interrupted: nothing was copied".into()).tell(json);
-            std::process::exit(EXIT_CODE);
-        }
-    });
-    Ok(())
+    /// The same, for what the library tells of its progress.
+    pub(crate) fn flow(&self) -> ControlFlow<()> {
+        if self.asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 fn failed(error: &std::io::Error) -> Failure {

@@ -23,11 +23,14 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, Command};
-use failure::Result;
+use failure::{Failure, Result};
 use output::Output;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refused) => return refuse(&refused),
+    };
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -36,6 +39,22 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Tells what is wrong with the arguments, or what they ask for: help, the version.
+fn refuse(refused: &clap::Error) -> ExitCode {
+    let asks_for_json =
+        std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    if !(refused.use_stderr() && asks_for_json) {
+        refused.exit();
+    }
+    let text = refused.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    // What is wrong; then come usage and hints, for people.
+    let what = text.split("\n\n").next().unwrap_or(text);
+    let failure = Failure::Usage(what.to_owned());
+    failure.tell(true);
+    ExitCode::from(failure.exit_code())
 }
 
 fn run(arguments: &Arguments) -> Result<()> {

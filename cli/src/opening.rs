@@ -6,6 +6,8 @@ use nyala::{DEFAULT_FILE_BYTES, MAX_MAX_BYTES, Options, Store};
 
 use crate::arguments::{Cap, Durability, Writing};
 use crate::failure::{Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
 
 pub(crate) fn for_reading(file: &Path, cap: Cap) -> Options {
     Options::file(file).max_bytes(max_bytes(file, cap)).read_only()
@@ -19,10 +21,20 @@ pub(crate) fn for_writing(file: &Path, writing: Writing) -> Options {
     Options::file(file).max_bytes(max_bytes(file, writing.cap)).durability(durability)
 }
 
-/// Opens a file for writing that must be there already.
-pub(crate) fn existing(file: &Path, writing: Writing) -> Result<Store> {
+/// For writing a file that must be there already.
+pub(crate) fn for_changing(file: &Path, writing: Writing) -> Result<Options> {
     std::fs::metadata(file).map_err(|error| Failure::of_file("open", file, &error))?;
-    Ok(Store::open(for_writing(file, writing))?)
+    Ok(for_writing(file, writing))
+}
+
+/// Opens a file, shows how far that is, and lets it be when a signal comes.
+pub(crate) fn unless_interrupted(options: Options, interrupt: &Interrupt) -> Result<Store> {
+    let progress = Progress::of_bytes("reading", 0);
+    let opened = Store::open_with(options, |done| {
+        progress.tell(done);
+        interrupt.flow()
+    });
+    Ok(opened?)
 }
 
 /// What was asked for; else the usual, or more where the file has more.

@@ -55,6 +55,12 @@ impl Progress {
         self
     }
 
+    /// What the library tells of a file.
+    pub(crate) fn tell(&self, progress: nyala::Progress) {
+        self.0.set_length(progress.total);
+        self.0.set_position(progress.done);
+    }
+
     pub(crate) fn set(&self, position: u64) {
         self.0.set_position(position);
     }

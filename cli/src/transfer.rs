@@ -5,6 +5,8 @@ use std::io::{self, BufRead, BufReader, Read, StdinLock};
 use std::os::fd::AsFd;
 
 use nyala::{SetOptions, Store};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use serde_json::json;
 
 use crate::arguments::{Dump, Durability, Load, Writing};
@@ -43,7 +45,7 @@ pub(crate) fn load(arguments: &Load, output: &mut Output) -> Result<()> {
     // A batch waits for one sync, not every entry for its own.
     let writing = Writing { durability: Durability::Process, ..arguments.writing };
     let options = opening::for_writing(&arguments.file, writing).clock(moment.clock());
-    let store = Store::open(options)?;
+    let store = opening::unless_interrupted(options, &interrupt)?;
     let syncs = arguments.writing.durability == Durability::Sync;
     let mut loading = Loading { store, moment, syncs, batch: Vec::new(), loaded: 0, expired: 0 };
     let done = loading.lines(&interrupt);
@@ -79,12 +81,15 @@ impl Loading {
         let (mut line, mut read, mut bytes) = (Vec::new(), 0, 0);
         for number in 1.. {
             line.clear();
-            let taken = input.by_ref().take(LINE_MAX + 1).read_until(b'\n', &mut line);
-            let taken = taken.map_err(|error| Failure::of_input(&error))?;
+            if input.buffer().is_empty() {
+                wait_for(input.get_ref(), interrupt)?;
+            }
             if interrupt.asked() {
                 self.write()?;
                 return Err(Failure::Interrupted(format!("interrupted at line {number}")));
             }
+            let taken = input.by_ref().take(LINE_MAX + 1).read_until(b'\n', &mut line);
+            let taken = taken.map_err(|error| Failure::of_input(&error))?;
             if taken == 0 {
                 break;
             }
@@ -143,6 +148,19 @@ impl Loading {
         }
         Ok(())
     }
+}
+
+/// Waits until there is something to read, or its end, or a signal.
+fn wait_for(stdin: &StdinLock<'_>, interrupt: &Interrupt) -> Result<()> {
+    const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    while !interrupt.asked() {
+        match poll(&mut [PollFd::new(stdin, PollFlags::IN)], Some(&LOOK)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => break,
+            Err(error) => return Err(Failure::of_input(&error.into())),
+        }
+    }
+    Ok(())
 }
 
 /// Length of what is read, if it is a file.

@@ -7,6 +7,7 @@ use crate::counters::{Counter, Counters};
 use crate::error::{Error, Result};
 use crate::file::interval::Interval;
 use crate::file::log::FileLog;
+use crate::file::progress::Meter;
 use crate::fork::Birthplace;
 use crate::geometry::Geometry;
 use crate::hash::{Hash, KeyHasher};
@@ -46,12 +47,11 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn open(options: &Options) -> Result<Engine> {
+    pub(crate) fn open(options: &Options, meter: &Meter) -> Result<Engine> {
         options.check()?;
         match &options.path {
-            #[cfg(not(loom))]
-            Some(path) => Engine::open_file(path, options),
-            _ => Engine::build(Geometry::new(options)?, options),
+            Some(path) => Engine::open_file(path, options, meter),
+            None => Engine::build(Geometry::new(options)?, options),
         }
     }
 

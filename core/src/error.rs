@@ -82,6 +82,8 @@ pub enum Error {
     Poisoned,
     /// The store was opened for reading only.
     ReadOnly,
+    /// What is told of progress asked for the operation to end.
+    Cancelled,
     /// Something that this library knows but cannot do here. The text names it and what is missing.
     Unsupported(String),
     /// A structure in memory or on disk is not what this library wrote.
@@ -163,6 +165,7 @@ impl fmt::Display for Error {
                 "store is poisoned: an earlier write or sync of its file failed: open it again",
             ),
             Error::ReadOnly => f.write_str("store was opened for reading only"),
+            Error::Cancelled => f.write_str("cancelled by what is told of progress"),
             Error::Unsupported(what) => write!(f, "unsupported: {what}"),
             Error::Corrupt { what, offset } => write!(f, "corrupt at byte {offset}: {what}"),
         }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use crate::engine::Engine;
+use crate::file::progress::Meter;
 use crate::hash::{Hash, KeyHasher, MAX_DEPTH, MAX_STRIPES};
 use crate::index::{BUCKETS_PER_PAGE, PAGE_TABLE_WORDS, PAGE_WORDS, Slot};
 use crate::log::record::{Header, MAX_KEY_LEN, MAX_SLACK, MAX_VALUE_LEN, Record};
@@ -123,7 +124,7 @@ fn records_are_packed_as_the_document_says() {
 #[test]
 fn segments_and_versions_are_those_of_the_document() {
     let tuning = Tuning { stripes: 2, seed: Some(1), ..Tuning::default() };
-    let engine = Engine::open(&Options::memory(1 << 20).tuning(tuning)).unwrap();
+    let engine = Engine::open(&Options::memory(1 << 20).tuning(tuning), &Meter::default()).unwrap();
     let header = Layout::read("Segment header", SEGMENT_HEADER_WORDS * WORD);
     let version = Layout::read("Version word", 64);
     let mut leases = [0; 2];

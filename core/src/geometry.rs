@@ -22,7 +22,7 @@ const MIN_SEGMENT_BYTES: u64 = 8 << 10;
 const LEAST_FILE_SEGMENT_BYTES: u64 = 256 << 10;
 const LARGEST_FILE_SEGMENT_BYTES: u64 = 1 << 20;
 /// Most segments of a file: tables of as many are small against a file of as many.
-const MAX_FILE_SEGMENTS: usize = 1 << 22;
+pub(crate) const MAX_FILE_SEGMENTS: usize = 1 << 22;
 /// Most stripes of a file that is created: each that was ever written to has a segment open.
 const MAX_FILE_STRIPES: usize = 16;
 /// Parts of a file's segment that a key and a value take at most.

@@ -21,7 +21,7 @@
 //! # Consistency
 //! Operations on one key are linearizable; there is no order between keys. Reads take no lock and write no shared
 //! memory, but for the two bits in which a cache counts how often an entry is read, up to three. There are no hidden
-//! threads, save one that [`Durability::Interval`] starts: writers pay for reclaim in small steps, [`Store::maintain`] does
+//! threads, save one that [`Durability::Interval`] starts and one while progress is told ([`Store::open_with`]): writers pay for reclaim in small steps, [`Store::maintain`] does
 //! it in advance.
 //!
 //! # Where things are
@@ -74,11 +74,13 @@ mod stripe;
 mod sync;
 mod tally;
 mod types;
+mod uncounted;
 mod update;
 
 pub use clock::Clock;
 pub use error::{Error, IoFailure, Result};
-pub use file::copy::{FileReport, salvage, verify};
+pub use file::copy::{FileReport, salvage, salvage_with, verify, verify_with};
+pub use file::progress::Progress;
 #[doc(hidden)]
 pub use options::Tuning;
 pub use options::{
@@ -93,6 +95,8 @@ pub use store::Store;
 pub use types::{
     Condition, EntryInfo, ExpireCondition, SetOptions, SetOutcome, TimeToLive, Version, WorkLeft,
 };
+#[doc(hidden)]
+pub use uncounted::Uncounted;
 
 /// The examples of README.md, to be compiled and run.
 #[cfg(doctest)]

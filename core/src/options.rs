@@ -151,7 +151,7 @@ impl Options {
     }
 
     /// Opens a file only to read it: beside other readers, while nobody has it open for writing. What it holds is read into the
-    /// index; the file stays as it is. Every change answers [`Error::ReadOnly`].
+    /// index, however large it is; the file stays as it is. Every change answers [`Error::ReadOnly`].
     #[must_use]
     pub fn read_only(mut self) -> Options {
         self.access = Access::Read;
@@ -215,6 +215,10 @@ impl Options {
 
     /// Whether hits and misses are counted, and the keys that are read most; by default in a cache and not in a store.
     /// Costs about a nanosecond a read, and 9 KiB.
+    ///
+    /// A read is a call that answers a value or tells of an entry: of `get` in all its forms, `pin`, `contains`, `entry_info`, `ttl`,
+    /// `swap`, `take` and `set_with` with `return_previous` each counts once, of `get_many` each key. Those that only change
+    /// something, and scans, count nothing. Redis counts `keyspace_hits` so.
     #[must_use]
     pub fn count_reads(mut self, count: bool) -> Options {
         self.count_reads = Some(count);

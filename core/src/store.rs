@@ -1,6 +1,7 @@
 //! The public handle. Operations that change an entry say what they want, most of them as a closure; `update.rs` does it.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,7 +10,8 @@ use crate::clock::ceil_ms;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file::copy::FileReport;
-use crate::options::Options;
+use crate::file::progress::{Meter, Progress, watched};
+use crate::options::{Access, Options};
 use crate::pin::Pinned;
 use crate::reader::{CopyTo, Entry, Value, Visit};
 use crate::scan::Cursor;
@@ -17,6 +19,7 @@ use crate::stats::Stats;
 use crate::types::{
     Condition, EntryInfo, ExpireCondition, SetOptions, SetOutcome, TimeToLive, Version, WorkLeft,
 };
+use crate::uncounted::Uncounted;
 use crate::update::{Change, Current, NewValue};
 
 /// A key-value store or cache, in memory or in a file, under a hard cap.
@@ -53,7 +56,64 @@ impl Store {
     /// [`Error::Io`], [`Error::Corrupt`] if it is no store or damaged, [`Error::Version`] and [`Error::Unsupported`] if a
     /// later library wrote it.
     pub fn open(options: Options) -> Result<Store> {
-        Ok(Store { engine: Arc::new(Engine::open(&options)?) })
+        Store::open_metered(&options, &Meter::default())
+    }
+
+    /// The same, and tells `progress` how far it has come: before it begins, and every 50 milliseconds while it looks at what a
+    /// file holds. `progress` is called in this thread, the work is done in another one, `nyala-work`, which ends before this
+    /// returns.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use nyala::{Error, Options, Store};
+    /// let refused = Store::open_with(Options::memory(1 << 20), |_| ControlFlow::Break(()));
+    /// assert_eq!(refused.unwrap_err(), Error::Cancelled);
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] after `progress` answered [`ControlFlow::Break`]: the file holds what it held, and is opened again as if
+    /// the process had died. Else as [`Store::open`].
+    pub fn open_with(
+        options: Options,
+        progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<Store> {
+        watched(progress, |meter| Store::open_metered(&options, meter))
+    }
+
+    /// Closes the store, and tells what fails in that. A file is synced and says from then on that it was closed: it is opened
+    /// again without a look for what a crash left. Dropping the last handle does the same, but tells nobody.
+    ///
+    /// While other handles, pins or cursors live, the last of them closes the file, and this call syncs it.
+    ///
+    /// ```
+    /// use nyala::{Options, Store};
+    /// let store = Store::open(Options::memory(1 << 20))?;
+    /// store.close()?;
+    /// # Ok::<(), nyala::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a sync fails, [`Error::Poisoned`] if one had failed before: what was written since the last good one may not
+    /// survive a power cut. The file is let go of all the same, and is recovered when it is opened again. In a process that was
+    /// forked from the one that opened the store the file is left alone, and that is no error.
+    pub fn close(self) -> Result<()> {
+        let is_mine = self.engine.birthplace.check().is_ok();
+        let synced = match &self.engine.file {
+            Some(file)
+                if is_mine
+                    && file.access() == Access::Write
+                    && Arc::strong_count(&self.engine) > 1 =>
+            {
+                file.sync()
+            }
+            _ => Ok(()),
+        };
+        Arc::into_inner(self.engine).map_or(synced, |mut engine| engine.finish())
+    }
+
+    /// For what reads a file and says how far it is.
+    pub(crate) fn open_metered(options: &Options, meter: &Meter) -> Result<Store> {
+        Ok(Store { engine: Arc::new(Engine::open(options, meter)?) })
     }
 
     /// Opens a store on a disk of the tests.
@@ -62,7 +122,7 @@ impl Store {
         disk: Arc<dyn crate::file::disk::Disk>,
         options: &Options,
     ) -> Result<Store> {
-        Ok(Store { engine: Arc::new(Engine::open_on(disk, options)?) })
+        Ok(Store { engine: Arc::new(Engine::open_on(disk, options, &Meter::default())?) })
     }
 
     #[cfg(all(test, not(loom)))]
@@ -101,12 +161,10 @@ impl Store {
 
     /// The value with its version, for a later conditional write.
     pub fn get_versioned(&self, key: impl AsRef<[u8]>) -> Result<Option<(Vec<u8>, Version)>> {
-        let mut value = Vec::new();
-        let version = self.read(key.as_ref(), |entry: Entry<'_>| {
-            entry.value.copy_to_vec(&mut value);
-            entry.version
-        })?;
-        Ok(version.map(|version| (value, version)))
+        let key = key.as_ref();
+        let found = self.look_for_value(key)?;
+        self.engine.count_outcome(key, found.is_some());
+        Ok(found)
     }
 
     /// The values of many keys, several times faster than one by one in a store larger than the processor's caches:
@@ -129,10 +187,46 @@ impl Store {
     /// [`Error::Busy`] when as many segments are pinned as the store allows.
     pub fn pin(&self, key: impl AsRef<[u8]>) -> Result<Option<Pinned>> {
         let key = key.as_ref();
-        let hash = self.engine.admit_key(key)?;
-        let pinned = Pinned::new(&self.engine, hash, key, &self.engine.moment())?;
+        let pinned = self.look_for_pin(key)?;
         self.engine.count_outcome(key, pinned.is_some());
         Ok(pinned)
+    }
+
+    /// Reads that are not counted, for operations that are made of several.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn uncounted(&self) -> Uncounted<'_> {
+        Uncounted(self)
+    }
+
+    pub(crate) fn look_for_pin(&self, key: &[u8]) -> Result<Option<Pinned>> {
+        let hash = self.engine.admit_key(key)?;
+        Pinned::new(&self.engine, hash, key, &self.engine.moment())
+    }
+
+    pub(crate) fn look_for_value(&self, key: &[u8]) -> Result<Option<(Vec<u8>, Version)>> {
+        let hash = self.engine.admit_key(key)?;
+        let mut value = Vec::new();
+        let version = self.engine.read(hash, key, &self.engine.moment(), |entry: Entry<'_>| {
+            entry.value.copy_to_vec(&mut value);
+            entry.version
+        })?;
+        Ok(version.map(|version| (value, version)))
+    }
+
+    pub(crate) fn look_for_info(&self, key: &[u8]) -> Result<Option<EntryInfo>> {
+        let moment = self.engine.moment();
+        let hash = self.engine.admit_key(key)?;
+        self.engine.read(hash, key, &moment, |entry: Entry<'_>| EntryInfo {
+            version: entry.version,
+            value_len: entry.value.len(),
+            ttl: match entry.expiry {
+                0 => TimeToLive::Forever,
+                at => {
+                    TimeToLive::Remaining(Duration::from_millis(at.saturating_sub(moment.now_ms())))
+                }
+            },
+        })
     }
 
     /// Writes a value. A time to live that the entry had ends.
@@ -169,7 +263,10 @@ impl Store {
         if ttl_ms.is_some() && options.keep_ttl {
             return Err(Error::InvalidArgument("ttl and keep_ttl exclude each other".into()));
         }
-        let (mut outcome, version) = self.engine.update(key.as_ref(), |current, now_ms| {
+        let key = key.as_ref();
+        let mut was_there = false;
+        let (mut outcome, version) = self.engine.update(key, |current, now_ms| {
+            was_there = current.is_some();
             let stored = holds(options.condition, current);
             let expiry = match (ttl_ms, options.keep_ttl, current) {
                 (Some(ttl_ms), ..) => now_ms().saturating_add(ttl_ms),
@@ -185,6 +282,9 @@ impl Store {
             Ok((if stored { change } else { Change::Keep }, outcome))
         })?;
         outcome.version = version.or(outcome.version);
+        if options.return_previous {
+            self.engine.count_outcome(key, was_there);
+        }
         Ok(outcome)
     }
 
@@ -198,7 +298,10 @@ impl Store {
         let take = |current: Option<Current<'_>>, _: &dyn Fn() -> u64| {
             Ok((Change::Remove, current.map(|current| current.value())))
         };
-        Ok(self.engine.update(key.as_ref(), take)?.0)
+        let key = key.as_ref();
+        let (taken, _) = self.engine.update(key, take)?;
+        self.engine.count_outcome(key, taken.is_some());
+        Ok(taken)
     }
 
     /// Removes an entry; whether it was there. Never answers [`Error::Full`].
@@ -266,18 +369,9 @@ impl Store {
     /// What is known of an entry, without its value.
     pub fn entry_info(&self, key: impl AsRef<[u8]>) -> Result<Option<EntryInfo>> {
         let key = key.as_ref();
-        let moment = self.engine.moment();
-        let hash = self.engine.admit_key(key)?;
-        self.engine.read(hash, key, &moment, |entry: Entry<'_>| EntryInfo {
-            version: entry.version,
-            value_len: entry.value.len(),
-            ttl: match entry.expiry {
-                0 => TimeToLive::Forever,
-                at => {
-                    TimeToLive::Remaining(Duration::from_millis(at.saturating_sub(moment.now_ms())))
-                }
-            },
-        })
+        let info = self.look_for_info(key)?;
+        self.engine.count_outcome(key, info.is_some());
+        Ok(info)
     }
 
     /// Lets an entry expire after `ttl`, to the millisecond, rounded up; whether the entry was there. Its version stays.
@@ -515,31 +609,53 @@ impl Store {
     }
 
     /// Writes a copy of the store to a new file while it is in use, by other threads too: each entry as it is at some moment of
-    /// the call, with its lifetime. Nothing is at `path` until the copy is whole, checked and durable. Reads every entry; the
-    /// copy's index takes as much memory again meanwhile.
+    /// the call, with its lifetime. Nothing is at `path` until the copy is whole, checked and durable, and nothing that is there
+    /// is replaced. It can be opened with the options that this store was opened with; that of a store in memory is a file
+    /// as [`Options::file`] makes it. Reads every entry; the copy's index takes as much memory again meanwhile.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is something at `path` already or it cannot be written; the store goes on.
+    /// [`Error::Io`] if there is something at `path` already or it cannot be written, [`Error::InvalidArgument`] if it can name no
+    /// file, [`Error::ValueTooLarge`] if a store in memory has a value longer than such a file takes; the store goes on.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<FileReport> {
+        self.backup_metered(path.as_ref(), &Meter::default())
+    }
+
+    /// The same, and tells `progress` how far it has come, as [`Store::open_with`] does.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] after `progress` answered [`ControlFlow::Break`]: nothing is left of the copy. Else as [`Store::backup`].
+    pub fn backup_with(
+        &self,
+        path: impl AsRef<Path>,
+        progress: impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<FileReport> {
+        let path = path.as_ref();
+        watched(progress, |meter| self.backup_metered(path, meter))
+    }
+
+    pub(crate) fn backup_metered(&self, path: &Path, meter: &Meter) -> Result<FileReport> {
         let cursor = self.scan("")?;
-        self.engine.back_up(cursor, path.as_ref())
+        self.engine.back_up(cursor, path, meter)
     }
 
     /// The invariants, as an error.
-    pub(crate) fn check_structure(&self) -> Result<()> {
-        self.validate().map_err(|_| Error::Corrupt {
-            what: "the index that was made of the file is not sound",
-            offset: 0,
-        })
+    pub(crate) fn check_structure(&self, meter: &Meter) -> Result<()> {
+        for number in 0..self.engine.stripes.len() {
+            meter.advance(0)?;
+            self.validate_stripe(number).map_err(|_| unsound())?;
+        }
+        self.engine.space.validate().map_err(|_| unsound())
+    }
+
+    fn validate_stripe(&self, number: usize) -> std::result::Result<(), String> {
+        let moment = self.engine.moment();
+        self.engine.lock_stripe(number, &moment).map_err(|e| e.to_string())?.validate().map(drop)
     }
 
     /// Checks every structural invariant of a store that nobody writes to. For tests.
     #[doc(hidden)]
     pub fn validate(&self) -> std::result::Result<(), String> {
-        let moment = self.engine.moment();
-        for number in 0..self.engine.stripes.len() {
-            self.engine.lock_stripe(number, &moment).map_err(|e| e.to_string())?.validate()?;
-        }
+        (0..self.engine.stripes.len()).try_for_each(|number| self.validate_stripe(number))?;
         self.engine.space.validate()
     }
 
@@ -576,6 +692,10 @@ impl Store {
         };
         Ok(self.engine.update(key, expire)?.0)
     }
+}
+
+fn unsound() -> Error {
+    Error::Corrupt { what: "the index that was made of the file is not sound", offset: 0 }
 }
 
 /// Pairs of a batch whose cache misses overlap before they are written.

@@ -135,6 +135,6 @@ fn every_file_of_the_core_is_on_the_map() {
 
 #[test]
 fn the_c_examples_are_the_programs() {
-    let programs = [text("ffi/examples/hello.c"), text("ffi/examples/cache.c")];
+    let programs = ["hello", "cache", "file"].map(|name| text(format!("ffi/examples/{name}.c")));
     assert_eq!(code_blocks("README.md", "c"), programs);
 }

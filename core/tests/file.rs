@@ -4,33 +4,11 @@
 mod common;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use common::{FakeClock, Random, validate};
+use common::{FakeClock, Folder, Random, validate};
 use nyala::{Durability, Error, Options, SetOptions, Store, TimeToLive, Tuning};
-
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("nyala-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("store.nyala")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 const MIB: u64 = 1 << 20;
 const LEVELS: [Durability; 3] =
@@ -341,7 +319,7 @@ fn a_backup_is_a_store() {
         writer.join().unwrap();
     });
     assert!(matches!(store.backup(&copy), Err(Error::Io(_))), "what is there stays");
-    assert!(!folder.0.join("copy.nyala.partial").exists());
+    assert_eq!(folder.names(), ["copy.nyala", "store.nyala"]);
     let copy = Store::open(Options::file(&copy)).unwrap();
     for key in 0..5_000_u32 {
         assert_eq!(copy.get(key.to_le_bytes()).unwrap(), Some(value_of(key)));

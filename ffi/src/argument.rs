@@ -3,8 +3,10 @@
 //! What a pointer points to cannot be checked; that it is valid for the length given with it, and for as long as the
 //! function says, is the caller's part (the header's opening comment), and what the SAFETY comments here rest on.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::marker::PhantomData;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::slice;
 
@@ -87,6 +89,18 @@ pub(crate) unsafe fn value<'a>(
     }
     // SAFETY: handed on.
     unsafe { bytes(data, len, name) }
+}
+
+/// A path: bytes that end with a NUL, as the operating system takes them.
+///
+/// # Safety
+/// `path` is NULL or ends with a NUL, and nobody writes to it for `'a`.
+pub(crate) unsafe fn path<'a>(path: *const c_char, name: &str) -> Result<&'a Path> {
+    if path.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: the caller vouches for the NUL.
+    Ok(Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(path) }.to_bytes())))
 }
 
 /// An array. NULL is allowed where the count is 0.

@@ -31,6 +31,8 @@ pub mod cursor;
 
 pub mod statistics;
 
+pub mod file;
+
 mod argument;
 mod versioned;
 

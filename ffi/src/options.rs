@@ -9,6 +9,7 @@ use std::time::Duration;
 use nyala::{Cause, Clock, Durability, Error, Eviction, Options, Removal};
 
 use crate::boundary::{self, Failure};
+use crate::file::{CallerProgress, nyala_progress_fn};
 use crate::status::{NYALA_OK, nyala_status};
 use crate::versioned::{self, Versioned};
 
@@ -16,6 +17,11 @@ use crate::versioned::{self, Versioned};
 /// at the same time, with no lock held, and may call the library. It must not go back (entries would live longer),
 /// must not throw, unwind or longjmp, and must work until the store, its pins and its cursors are closed.
 pub type nyala_now_ms_fn = Option<unsafe extern "C" fn(userdata: *mut c_void) -> u64>;
+
+/// Flag: the file is opened only to be read, beside other readers, while nobody has it open for writing, and however large it
+/// is. It is read into an index in memory and stays as it is; every change answers NYALA_ERR_READ_ONLY. Without a path it is
+/// NYALA_ERR_INVALID_ARGUMENT.
+pub const NYALA_OPEN_READ_ONLY: u64 = 1;
 
 /// Eviction: a store. Nothing is lost; a write that needs room where there is none answers NYALA_ERR_FULL.
 pub const NYALA_EVICTION_NONE: u32 = 0;
@@ -81,7 +87,7 @@ pub struct nyala_options {
     pub now_ms: nyala_now_ms_fn,
     /// Handed to now_ms; may be NULL.
     pub now_ms_userdata: *mut c_void,
-    /// 0: there are no flags. Any other value is NYALA_ERR_UNSUPPORTED.
+    /// 0, or NYALA_OPEN_READ_ONLY. Unknown flags are NYALA_ERR_UNSUPPORTED.
     pub flags: u64,
     /// Whether it is a store or a cache: NYALA_EVICTION_NONE or NYALA_EVICTION_ADAPTIVE. Any other value is
     /// NYALA_ERR_INVALID_ARGUMENT.
@@ -104,6 +110,10 @@ pub struct nyala_options {
     /// Milliseconds from one sync to the next with NYALA_DURABILITY_INTERVAL, 1 or more; with any other durability 0,
     /// else NYALA_ERR_INVALID_ARGUMENT.
     pub sync_interval_ms: u64,
+    /// Is told how far nyala_open has come with a file, and may end it; NULL: nobody is.
+    pub on_progress: nyala_progress_fn,
+    /// Handed to on_progress; may be NULL.
+    pub on_progress_userdata: *mut c_void,
 }
 
 /// Without padding: its bytes would be nobody's, and a field that a later version puts there would read them.
@@ -113,7 +123,7 @@ const _: () = assert!(
         && offset_of!(nyala_options, sync_interval_ms)
             == offset_of!(nyala_options, reserved) + size_of::<u32>()
         && size_of::<nyala_options>()
-            == offset_of!(nyala_options, sync_interval_ms) + size_of::<u64>(),
+            == offset_of!(nyala_options, on_progress_userdata) + size_of::<u64>(),
     "no padding between the fields of nyala_options"
 );
 
@@ -140,16 +150,18 @@ pub unsafe extern "C" fn nyala_options_init(
     })
 }
 
-/// The core's options from the caller's struct.
+/// The core's options from the caller's struct, and who is told how far opening has come.
 ///
 /// # Safety
 /// `options` is NULL or points to a struct as large as its first field says, whose `path` is NULL or ends with a NUL.
-pub(crate) unsafe fn read(options: *const nyala_options) -> Result<Options, Failure> {
+pub(crate) unsafe fn read(
+    options: *const nyala_options,
+) -> Result<(Options, Option<CallerProgress>), Failure> {
     // SAFETY: handed on.
     let given = unsafe { versioned::read(options, "options") }?;
-    if given.flags != 0 {
+    if given.flags & !NYALA_OPEN_READ_ONLY != 0 {
         return Err(Failure::Unsupported(format!(
-            "nyala_options.flags = {:#x}: this library knows no flags",
+            "nyala_options.flags = {:#x}: this library knows no other flag than NYALA_OPEN_READ_ONLY, {NYALA_OPEN_READ_ONLY:#x}",
             given.flags
         )));
     }
@@ -178,7 +190,10 @@ pub(crate) unsafe fn read(options: *const nyala_options) -> Result<Options, Fail
         let listener = CallerListener { on_removal, userdata: given.on_removal_userdata };
         options = options.on_removal(move |removal| listener.tell(&removal));
     }
-    Ok(options)
+    if given.flags & NYALA_OPEN_READ_ONLY != 0 {
+        options = options.read_only();
+    }
+    Ok((options, CallerProgress::new(given.on_progress, given.on_progress_userdata)))
 }
 
 /// A store in a file whose cap is the core's default where the caller gave none.

@@ -53,6 +53,8 @@ pub const NYALA_ERR_UNSUPPORTED: i32 = -14;
 pub const NYALA_ERR_BUSY: i32 = -15;
 /// Error: the operating system gave no memory or address space.
 pub const NYALA_ERR_NO_MEMORY: i32 = -16;
+/// Error: what is told of progress ended it.
+pub const NYALA_ERR_CANCELLED: i32 = -17;
 /// Error: a defect of the library, caught before it reached the caller. The store may be inconsistent: close it.
 pub const NYALA_ERR_PANIC: i32 = -99;
 
@@ -87,6 +89,7 @@ fn name(status: nyala_status) -> &'static CStr {
         NYALA_ERR_UNSUPPORTED => c"NYALA_ERR_UNSUPPORTED",
         NYALA_ERR_BUSY => c"NYALA_ERR_BUSY",
         NYALA_ERR_NO_MEMORY => c"NYALA_ERR_NO_MEMORY",
+        NYALA_ERR_CANCELLED => c"NYALA_ERR_CANCELLED",
         NYALA_ERR_PANIC => c"NYALA_ERR_PANIC",
         _ => c"unknown status",
     }
@@ -107,6 +110,7 @@ pub(crate) fn of_error(error: &Error) -> nyala_status {
         Error::Poisoned => NYALA_ERR_POISONED,
         Error::ReadOnly => NYALA_ERR_READ_ONLY,
         Error::Forked => NYALA_ERR_FORKED,
+        Error::Cancelled => NYALA_ERR_CANCELLED,
         Error::Unsupported(_) => NYALA_ERR_UNSUPPORTED,
         Error::NoMemory { .. } => NYALA_ERR_NO_MEMORY,
         Error::Corrupt { .. } => NYALA_ERR_CORRUPT,
@@ -137,6 +141,7 @@ mod tests {
             (Error::Version { found: 2, supported: 1 }, -10),
             (Error::Poisoned, -11),
             (Error::ReadOnly, -12),
+            (Error::Cancelled, -17),
             (Error::Unsupported(String::new()), -14),
         ] {
             assert_eq!(of_error(&error), number, "{error}");
@@ -156,7 +161,7 @@ mod tests {
             assert!(!numbers.contains(&number), "{constant} = {number} is taken");
             numbers.push(number);
         }
-        assert_eq!(numbers.len(), 23);
+        assert_eq!(numbers.len(), 24);
         assert_eq!(name(7), c"unknown status");
     }
 }

@@ -34,7 +34,7 @@ pub(crate) unsafe fn of<'a>(handle: *const nyala_store) -> Result<&'a Store, Fai
 /// file holds), NYALA_ERR_UNSUPPORTED (unknown flag; non-zero bytes behind the options this library knows; a file
 /// system that cannot allocate space), NYALA_ERR_NO_MEMORY (the operating system refuses the address space or the
 /// thread), and for a file NYALA_ERR_LOCKED (it is open already, in this process or another), NYALA_ERR_IO,
-/// NYALA_ERR_CORRUPT (it is no store, or damaged), NYALA_ERR_VERSION. Threads: any. Cost: some system calls, and memory
+/// NYALA_ERR_CORRUPT (it is no store, or damaged), NYALA_ERR_VERSION; NYALA_ERR_CANCELLED. Threads: any. Cost: some system calls, and memory
 /// is committed as it is used; of a file, a look at every record in it, and some syncs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nyala_open(
@@ -45,26 +45,36 @@ pub unsafe extern "C" fn nyala_open(
         // SAFETY: the caller's output.
         let handle = unsafe { Out::new(store, "store") }?;
         // SAFETY: the caller's struct.
-        let options = unsafe { options::read(options) }?;
-        handle.write(Box::into_raw(Box::new(nyala_store(Store::open(options)?))));
+        let (options, caller) = unsafe { options::read(options) }?;
+        let store = match caller {
+            Some(caller) => Store::open_with(options, |progress| caller.tell(progress)),
+            None => Store::open(options),
+        }?;
+        handle.write(Box::into_raw(Box::new(nyala_store(store))));
         Ok(NYALA_OK)
     })
 }
 
 /// Closes a store. Entries in memory are gone, those in a file are there when it is opened again. NULL is a no-op. Pins
-/// and cursors stay valid, and the memory goes with the last of them; a file stays open and locked so long, is then
-/// synced, at every durability, and can be opened again at once. What fails in that is not told: call nyala_sync before
-/// to know. Any other use of the handle afterwards, in another thread meanwhile included, is undefined, as after free.
+/// and cursors stay valid, and the memory goes with the last of them; a file stays open and locked so long. It is synced
+/// now, at every durability, and again when the last of them goes, of which nobody is told; then it can be opened again at
+/// once. Any other use of the handle afterwards, whatever was answered, and in another thread meanwhile, is undefined, as
+/// after free.
 ///
-/// Returns NYALA_OK, also in a forked child, where the file stays the parent's. Threads: one, when no other uses the
-/// handle. Cost: grows with the memory in use; of a file, some syncs.
+/// Returns NYALA_OK, also in a forked child, where the file stays the parent's. Errors: NYALA_ERR_IO (a sync failed),
+/// NYALA_ERR_POISONED (one had failed before): what was written since the last good one may not survive a power cut; the
+/// store is closed all the same. Threads: one, when no other uses the handle. Cost: grows with the memory in use; of a
+/// file, some syncs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nyala_close(store: *mut nyala_store) -> nyala_status {
-    if !store.is_null() {
-        // SAFETY: nyala_open made the box, and the caller gives it back once.
-        boundary::release(unsafe { Box::from_raw(store) });
-    }
-    NYALA_OK
+    boundary::call(|| {
+        if !store.is_null() {
+            // SAFETY: nyala_open made the box, and the caller gives it back once.
+            let nyala_store(store) = *unsafe { Box::from_raw(store) };
+            store.close()?;
+        }
+        Ok(NYALA_OK)
+    })
 }
 
 /// Copies a value into the caller's buffer if it fits, and tells its length and version.
@@ -220,7 +230,8 @@ pub unsafe extern "C" fn nyala_delete_if(
         }
         // The core says only that the version is not there. Looking again for the reason is still one linearizable
         // answer: versions never come back, so at the moment of this look either fact is what the whole call found.
-        Ok(if store.contains(key)? { NYALA_CONFLICT } else { NYALA_NOT_FOUND })
+        let there = store.uncounted().entry_info(key)?.is_some();
+        Ok(if there { NYALA_CONFLICT } else { NYALA_NOT_FOUND })
     })
 }
 
@@ -285,7 +296,7 @@ pub unsafe extern "C" fn nyala_persist(
             }
             // The core gives one answer for no entry and for no lifetime; the entry tells which. A lifetime seen here
             // was given after the core looked, and is taken away in the next round.
-            match store.ttl(key)? {
+            match store.uncounted().entry_info(key)?.map(|info| info.ttl) {
                 None => return Ok(NYALA_NOT_FOUND),
                 Some(TimeToLive::Forever) => return Ok(NYALA_OK),
                 Some(TimeToLive::Remaining(_)) => {}

@@ -3,50 +3,17 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "check.h"
+#include "folder.h"
 
-static char folder[64] = "/tmp/nyala-file-XXXXXX";
 /* A name for a store, and one that no store has. */
-static char path[100], other[100];
-
-static nyala_options options_of(const char *file) {
-    nyala_options options;
-    nyala_options_init(&options, sizeof options);
-    options.path = file;
-    return options;
-}
-
-static nyala_store *open_file(const char *file) {
-    nyala_options options = options_of(file);
-    return open_with(&options);
-}
-
-/* Opening with these options fails with this status and these words, and leaves no handle. */
-#define REFUSED(expected, text, options)                             \
-    do {                                                             \
-        nyala_store *refused = NULL;                                 \
-        FAILS(expected, text, nyala_open(&options, &refused));       \
-        CHECK(refused == NULL);                                      \
-    } while (0)
+static char path[PATH_BYTES], other[PATH_BYTES];
 
 /* Another store begins in the same place. */
 static void start_over(void) {
     unlink(path);
     unlink(other);
-}
-
-static off_t size_of(const char *file) {
-    struct stat found;
-    return stat(file, &found) == 0 ? found.st_size : -1;
-}
-
-static void write_file(const char *file, const void *bytes, size_t len) {
-    FILE *out = fopen(file, "wb");
-    CHECK(out != NULL && fwrite(bytes, 1, len, out) == len && fclose(out) == 0);
 }
 
 static const struct {
@@ -197,7 +164,7 @@ static void one_store_at_a_time(void) {
 
 static void bad_paths(void) {
     nyala_options options = options_of("");
-    char missing[120];
+    char missing[PATH_BYTES];
     static char endless[6000];
     start_over();
     REFUSED(NYALA_ERR_INVALID_ARGUMENT, "path \"\" is empty", options);
@@ -206,12 +173,12 @@ static void bad_paths(void) {
     CHECK(strstr(nyala_last_error(), folder) != NULL);
     options.path = "/dev/null";
     REFUSED(NYALA_ERR_INVALID_ARGUMENT, "path /dev/null is not a regular file", options);
-    sprintf(missing, "%s/missing/store", folder);
+    name_file(missing, "missing/store");
     options.path = missing;
     REFUSED(NYALA_ERR_IO, missing, options);
     CHECK(strstr(nyala_last_error(), "cannot open") != NULL && strstr(nyala_last_error(), "No such file") != NULL);
     write_file(other, "x", 1);
-    sprintf(missing, "%s/store", other);
+    name_file(missing, "other/store");
     REFUSED(NYALA_ERR_IO, "Not a directory", options);
     /* The message ends where its room does. */
     memset(endless, 'x', sizeof endless - 1);
@@ -226,9 +193,9 @@ static void bad_paths(void) {
 }
 
 static void any_bytes_name_a_file(void) {
-    char name[100];
+    char name[PATH_BYTES];
     nyala_store *store;
-    sprintf(name, "%s/\xff\x01 \xe2\x82", folder);
+    name_file(name, "\xff\x01 \xe2\x82");
     store = open_file(name);
     ANSWERS(NYALA_OK, nyala_set(store, TEXT("k"), TEXT("v")));
     nyala_close(store);
@@ -240,7 +207,7 @@ static void any_bytes_name_a_file(void) {
     CHECK(has_value(store, "k", "v"));
     nyala_close(store);
     unlink(name);
-    sprintf(other, "%s/other", folder);
+    name_file(other, "other");
 }
 
 static void durabilities_outside_the_limits(void) {
@@ -416,9 +383,9 @@ static void what_a_dead_process_wrote(void) {
 }
 
 int main(void) {
-    CHECK(mkdtemp(folder) != NULL);
-    sprintf(path, "%s/store", folder);
-    sprintf(other, "%s/other", folder);
+    make_folder();
+    name_file(path, "store");
+    name_file(other, "other");
     RUN(entries_are_there_again);
     RUN(caps_of_files);
     RUN(lifetimes_and_versions_go_on);

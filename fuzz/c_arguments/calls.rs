@@ -6,6 +6,10 @@ use std::slice;
 
 use c_face::batch::{nyala_delete_many, nyala_get_many, nyala_pair, nyala_set_many};
 use c_face::cursor::{nyala_scan_close, nyala_scan_next, nyala_scan_open};
+use c_face::file::{
+    nyala_backup, nyala_backup_with, nyala_file_report, nyala_file_report_init, nyala_salvage,
+    nyala_salvage_with, nyala_verify, nyala_verify_with,
+};
 use c_face::options::{
     NYALA_EVICTION_ADAPTIVE, NYALA_EVICTION_NONE, nyala_options, nyala_options_init,
 };
@@ -78,7 +82,8 @@ pub(crate) fn one(session: &mut Session, input: &mut Unstructured<'_>) -> Result
         230..233 => scan_close(session, input),
         233..240 => numbers(session, input),
         240..244 => upkeep(session, input),
-        244..249 => {
+        244..246 => whole_files(session, input),
+        246..249 => {
             session.advance(number(input)?);
             Ok(())
         }
@@ -107,6 +112,12 @@ unsafe extern "C" fn hear(
     let value = unsafe { slice::from_raw_parts(value.cast::<u8>(), value_len) };
     std::hint::black_box(key.iter().chain(value).fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
     assert!(!key.is_empty() && (1..=3).contains(&cause), "cause {cause}");
+}
+
+/// Goes on, or ends what it is told of if there is userdata.
+unsafe extern "C" fn go_on(userdata: *mut c_void, done: u64, total: u64) -> i32 {
+    assert!(done <= total, "{done} of {total} bytes");
+    i32::from(!userdata.is_null())
 }
 
 /// A path that no store can have: nothing is left behind.
@@ -140,6 +151,8 @@ fn open(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
         durability: if input.ratio(1_u8, 40)? { input.int_in_range(0..=3)? } else { 0 },
         reserved: if input.ratio(1_u8, 40)? { input.arbitrary()? } else { 0 },
         sync_interval_ms: if input.ratio(1_u8, 40)? { number(input)? } else { 0 },
+        on_progress: if input.ratio(1_u8, 40)? { Some(go_on) } else { None },
+        on_progress_userdata: ptr::null_mut(),
     };
     let mut options = Room::of(input, options)?;
     let options = pointer(input, options.as_ptr())?;
@@ -526,16 +539,44 @@ fn upkeep(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Of files that cannot be there.
+fn whole_files(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
+    let store = pointer(input, session.store)?;
+    let path = |input: &mut Unstructured<'_>| {
+        Ok(if input.ratio(1_u8, 10)? { ptr::null() } else { no_file(input)? })
+    };
+    let (from, to) = (path(input)?, path(input)?);
+    // SAFETY: zero is valid for all of its fields.
+    let zero: nyala_file_report = unsafe { std::mem::zeroed() };
+    let mut room = Room::of(input, zero)?;
+    let before = room.0;
+    let report = pointer(input, room.as_ptr::<nyala_file_report>())?;
+    let told = if input.ratio(1_u8, 2)? { Some(go_on as _) } else { None };
+    let mut ends = 0_u8;
+    let userdata = if input.ratio(1_u8, 2)? { (&raw mut ends).cast() } else { ptr::null_mut() };
+    let status = match input.int_in_range(0..=5)? {
+        0 => call!(session, nyala_backup(store, to)),
+        1 => call!(session, nyala_backup_with(store, to, told, userdata, report)),
+        2 => call!(session, nyala_verify(from, report)),
+        3 => call!(session, nyala_verify_with(from, told, userdata, report)),
+        4 => call!(session, nyala_salvage(from, to, report)),
+        _ => call!(session, nyala_salvage_with(from, to, told, userdata, report)),
+    };
+    assert!(status < 0 && room.0 == before, "status {status} of a file that cannot be");
+    Ok(())
+}
+
 /// What takes no store: sizes of structs, and NULL where it is no error.
 fn inits_and_nulls(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
     let mut room = Room([0xa5; 4096]);
     let size = arguments::struct_size(input, size_of::<nyala_options>())?;
-    let status = match input.int_in_range(0..=2)? {
+    let status = match input.int_in_range(0..=3)? {
         0 => call!(session, nyala_options_init(pointer(input, room.as_ptr())?, size)),
         1 => {
             let options = pointer(input, room.as_ptr::<nyala_set_options>())?;
             call!(session, nyala_set_options_init(options, size))
         }
+        2 => call!(session, nyala_file_report_init(pointer(input, room.as_ptr())?, size)),
         _ => call!(session, nyala_statistics_init(pointer(input, room.as_ptr())?, size)),
     };
     let from = if status == NYALA_OK { size } else { 0 };

@@ -33,8 +33,19 @@ from ._errors import (
     UnsupportedError,
     VersionError,
 )
-from ._native import DEFAULT_FILE_BYTES, MAX_MAX_BYTES, MIN_FILE_BYTES, MIN_MAX_BYTES, Pin, Scan, Store, __version__
-from ._types import EntryInfo, Stats
+from ._native import (
+    DEFAULT_FILE_BYTES,
+    MAX_MAX_BYTES,
+    MIN_FILE_BYTES,
+    MIN_MAX_BYTES,
+    Pin,
+    Scan,
+    Store,
+    __version__,
+    salvage,
+    verify,
+)
+from ._types import EntryInfo, FileReport, Stats
 
 _MutableMapping.register(Store)
 
@@ -48,6 +59,7 @@ __all__ = [
     "CorruptError",
     "EntryInfo",
     "Error",
+    "FileReport",
     "ForkedError",
     "FullError",
     "InvalidArgumentError",
@@ -66,4 +78,6 @@ __all__ = [
     "UnsupportedError",
     "VersionError",
     "__version__",
+    "salvage",
+    "verify",
 ]

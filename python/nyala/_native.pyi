@@ -6,7 +6,7 @@ from typing import Final, Literal, Protocol, Self, SupportsIndex, TypeAlias, Typ
 from typing_extensions import Buffer, disjoint_base
 
 from ._mapping import ItemsView, KeysView, ValuesView
-from ._types import EntryInfo, Stats
+from ._types import EntryInfo, FileReport, Stats
 
 _K = TypeVar("_K")
 _T = TypeVar("_T")
@@ -14,6 +14,7 @@ _Key: TypeAlias = Buffer | str
 _Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 _Eviction: TypeAlias = Literal["adaptive"]
 _Cause: TypeAlias = Literal["evicted", "expired", "removed"]
+_Progress: TypeAlias = Callable[[int, int], object]
 _OnlyIf: TypeAlias = Literal["none", "any", "later", "sooner"]
 
 class _SupportsFloat(Protocol):
@@ -27,7 +28,18 @@ class _KeysAndGetItem(Protocol[_K]):
 
 _Items: TypeAlias = _KeysAndGetItem[bytes] | _KeysAndGetItem[str] | Iterable[tuple[_Key, Buffer]]
 
-__all__ = ["DEFAULT_FILE_BYTES", "MAX_MAX_BYTES", "MIN_FILE_BYTES", "MIN_MAX_BYTES", "Pin", "Scan", "Store", "__version__"]
+__all__ = [
+    "DEFAULT_FILE_BYTES",
+    "MAX_MAX_BYTES",
+    "MIN_FILE_BYTES",
+    "MIN_MAX_BYTES",
+    "Pin",
+    "Scan",
+    "Store",
+    "__version__",
+    "salvage",
+    "verify",
+]
 
 __version__: Final[str]
 MIN_MAX_BYTES: Final[int]
@@ -35,6 +47,8 @@ MAX_MAX_BYTES: Final[int]
 MIN_FILE_BYTES: Final[int]
 DEFAULT_FILE_BYTES: Final[int]
 
+def verify(path: _Path, /, *, progress: _Progress | None = None) -> FileReport: ...
+def salvage(source: _Path, target: _Path, /, *, progress: _Progress | None = None) -> FileReport: ...
 @final
 class Pin:
     @property
@@ -59,10 +73,12 @@ class Store(MutableMapping[bytes, bytes]):
         max_bytes: SupportsIndex,
         durability: Literal["process"] = "process",
         sync_interval: None = None,
+        read_only: Literal[False] = False,
         eviction: _Eviction | None = None,
         on_removal: Callable[[bytes, bytes, _Cause], object] | None = None,
         count_reads: bool | None = None,
         clock: Callable[[], _Seconds] | None = None,
+        progress: _Progress | None = None,
     ) -> Self: ...
     @overload
     def __new__(
@@ -72,10 +88,12 @@ class Store(MutableMapping[bytes, bytes]):
         max_bytes: SupportsIndex | None = None,
         durability: Literal["process", "sync"] = "process",
         sync_interval: None = None,
+        read_only: bool = False,
         eviction: _Eviction | None = None,
         on_removal: Callable[[bytes, bytes, _Cause], object] | None = None,
         count_reads: bool | None = None,
         clock: Callable[[], _Seconds] | None = None,
+        progress: _Progress | None = None,
     ) -> Self: ...
     @overload
     def __new__(
@@ -85,10 +103,12 @@ class Store(MutableMapping[bytes, bytes]):
         max_bytes: SupportsIndex | None = None,
         durability: Literal["interval"],
         sync_interval: _Seconds,
+        read_only: bool = False,
         eviction: _Eviction | None = None,
         on_removal: Callable[[bytes, bytes, _Cause], object] | None = None,
         count_reads: bool | None = None,
         clock: Callable[[], _Seconds] | None = None,
+        progress: _Progress | None = None,
     ) -> Self: ...
     @overload
     def get(self, key: _Key, default: None = None, /) -> bytes | None: ...
@@ -129,6 +149,7 @@ class Store(MutableMapping[bytes, bytes]):
     def clear(self) -> None: ...
     def close(self) -> None: ...
     def sync(self) -> None: ...
+    def backup(self, path: _Path, /, *, progress: _Progress | None = None) -> FileReport: ...
     @property
     def path(self) -> str | None: ...
     @property

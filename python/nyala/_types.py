@@ -73,4 +73,17 @@ class Stats(NamedTuple):
     """Bytes of the log that they occupied, headers included."""
 
 
-EntryInfo.__module__ = Stats.__module__ = "nyala"
+class FileReport(NamedTuple):
+    """What a file holds. Sizes are in bytes."""
+
+    entries: int
+    """Entries, expired ones included that nobody noticed."""
+    live_bytes: int
+    """Bytes of records that are current."""
+    dead_bytes: int
+    """Bytes of records that are not, until they are reclaimed."""
+    file_bytes: int
+    """Length of the file."""
+
+
+EntryInfo.__module__ = FileReport.__module__ = Stats.__module__ = "nyala"

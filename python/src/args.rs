@@ -266,10 +266,10 @@ pub(crate) fn max_bytes(object: &Bound<'_, PyAny>, least: u64) -> PyResult<u64> 
 }
 
 /// A path: str, which stands for its bytes as `os.fsencode` gives them, bytes, or something that answers either.
-pub(crate) fn path(object: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
+pub(crate) fn path(object: &Bound<'_, PyAny>, name: &str) -> PyResult<PathBuf> {
     let text = object.cast::<PyString>().is_ok() || object.cast::<PyBytes>().is_ok();
     if !text && object.get_type().getattr_opt("__fspath__")?.is_none() {
-        return Err(wrong_type(object, "path", "str, bytes or os.PathLike"));
+        return Err(wrong_type(object, name, "str, bytes or os.PathLike"));
     }
     // SAFETY: the object is alive and the interpreter attached.
     let path = unsafe { ffi::PyOS_FSPath(object.as_ptr()) };

@@ -10,7 +10,7 @@ use pyo3::types::{
 };
 
 use crate::args::{self, Bytes};
-use crate::errors::OrRaise;
+use crate::errors::{self, OrRaise};
 use crate::open::Open;
 use crate::read::{LARGE, new_bytes};
 use crate::store::Store;
@@ -157,7 +157,7 @@ fn set_step(
 
 /// Stores what a mapping or an iterable of pairs gives: how many items there were, and which of them failed. The store
 /// is entered for each step anew, and not while pairs are being taken from the iterable.
-pub(crate) fn set(store: &Store, items: &Bound<'_, PyAny>) -> PyResult<(usize, Failed)> {
+fn set(store: &Store, items: &Bound<'_, PyAny>) -> PyResult<(usize, Failed)> {
     let py = items.py();
     let mut source = Source::new(items)?;
     let mut objects = Vec::new();
@@ -246,4 +246,27 @@ fn pair<'py>(item: &Bound<'py, PyAny>, index: usize) -> PyResult<Pair<'py>> {
     <[_; 2]>::try_from(parts).map(|[key, value]| (key, value)).map_err(|_| {
         PyValueError::new_err(format!("item {index} has {len} parts: expected a key and a value"))
     })
+}
+
+/// Stores the items of a mapping or of an iterable of pairs, and answers how many. The first failure is raised, with all
+/// of them by place.
+pub(crate) fn set_all(store: &Store, items: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let py = items.py();
+    let (count, failed) = set(store, items)?;
+    let Some((first, error)) = failed.first() else {
+        return Ok(count);
+    };
+    let raised = errors::exception(error);
+    let text = format!(
+        "set_many: item {first} failed first; {} of {count} items were stored",
+        count - failed.len()
+    );
+    let outcomes = PyDict::new(py);
+    for (index, error) in &failed {
+        outcomes.set_item(index, errors::exception(error).into_value(py))?;
+    }
+    let value = raised.value(py);
+    value.setattr("failed", outcomes)?;
+    value.call_method1("add_note", (text,))?;
+    Err(raised)
 }

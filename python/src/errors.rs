@@ -47,6 +47,8 @@ pub(crate) fn exception(error: &nyala::Error) -> PyErr {
         E::Version { .. } => VersionError::new_err(text),
         E::Poisoned => PoisonedError::new_err(text),
         E::ReadOnly => ReadOnlyError::new_err(text),
+        // Whoever ended it has raised something else.
+        E::Cancelled => Error::new_err(text),
         E::Unsupported(_) => UnsupportedError::new_err(text),
         E::Forked => ForkedError::new_err(text),
         E::NoMemory { .. } => NoMemoryError::new_err(text),

@@ -48,12 +48,10 @@ impl<T> Handle<T> {
         (before & CLOSED == 0).then_some(inside)
     }
 
-    /// Lets nobody in any more, and drops the contents once nobody is inside.
-    pub(crate) fn close(&self) {
+    /// Lets nobody in any more, and answers the contents; `None` while somebody is inside, who drops them, and later.
+    pub(crate) fn close(&self) -> Option<T> {
         let before = self.state.fetch_or(CLOSED, Ordering::AcqRel);
-        if before == 0 {
-            self.drain();
-        }
+        if before == 0 { self.drain() } else { None }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -65,31 +63,28 @@ impl<T> Handle<T> {
         // Release: what was done inside happens before the drop. Pairs with the acquire in `drain`.
         let before = self.state.fetch_sub(INSIDE, Ordering::Release);
         if before == CLOSED | INSIDE {
-            self.drain();
+            drop(self.drain());
         }
     }
 
-    /// Drops the contents if nobody is inside and nobody has done so.
+    /// Takes the contents if nobody is inside and nobody has done so.
     #[cold]
-    fn drain(&self) {
+    fn drain(&self) -> Option<T> {
         // A thread that was counted and refused in the meantime makes the exchange fail, and tries itself as it leaves.
-        if self
-            .state
+        self.state
             .compare_exchange(CLOSED, CLOSED | DRAINED, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-        {
-            // SAFETY: the state was CLOSED alone: nobody was inside, and nobody gets in after CLOSED is set.
-            let contents = unsafe { &mut *self.contents.get() };
-            // SAFETY: DRAINED goes from clear to set once, so that this runs once.
-            unsafe { ManuallyDrop::drop(contents) };
-        }
+            .ok()?;
+        // SAFETY: the state was CLOSED alone: nobody was inside, and nobody gets in after CLOSED is set.
+        let contents = unsafe { &mut *self.contents.get() };
+        // SAFETY: DRAINED goes from clear to set once, so that this runs once.
+        Some(unsafe { ManuallyDrop::take(contents) })
     }
 }
 
 impl<T> Drop for Handle<T> {
     fn drop(&mut self) {
         // No `Inside` can exist any more: it would borrow the handle.
-        self.close();
+        drop(self.close());
     }
 }
 

@@ -9,7 +9,11 @@ mod args;
 mod batch;
 mod clock;
 mod errors;
+mod files;
 mod handle;
+mod life;
+mod mapping;
+mod numbers;
 mod open;
 mod pin;
 mod read;
@@ -29,5 +33,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("DEFAULT_FILE_BYTES", nyala::DEFAULT_FILE_BYTES)?;
     module.add_class::<store::Store>()?;
     module.add_class::<pin::Pin>()?;
-    module.add_class::<scan::Scan>()
+    module.add_class::<scan::Scan>()?;
+    module.add_function(wrap_pyfunction!(files::verify, module)?)?;
+    module.add_function(wrap_pyfunction!(files::salvage, module)?)
 }

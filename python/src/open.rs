@@ -71,6 +71,30 @@ impl Open {
         change(&self.store)
     }
 
+    /// Ends what goes with the store, then closes it.
+    pub(crate) fn close(self) -> nyala::Result<()> {
+        let Open { store, popping, scans, .. } = self;
+        drop((popping, scans));
+        store.close()
+    }
+
+    /// Removes an entry and answers its value, detached as for a change of its length.
+    #[inline]
+    pub(crate) fn take(&self, py: Python<'_>, key: &[u8]) -> nyala::Result<Option<Vec<u8>>> {
+        let len = self.len_of(key)?;
+        self.change(py, len, |store| store.take(key))
+    }
+
+    /// Length of the value that a change will copy: about, since others change it too. 0 in a file, which is changed
+    /// detached anyway.
+    #[inline]
+    pub(crate) fn len_of(&self, key: &[u8]) -> nyala::Result<usize> {
+        if self.in_file {
+            return Ok(0);
+        }
+        Ok(self.store.uncounted().entry_info(key)?.map_or(0, |info| info.value_len))
+    }
+
     /// Takes note of a scan that begins, to end it with the store.
     pub(crate) fn begin_scan(&self, state: &Arc<Mutex<State>>) {
         let mut scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,10 +130,9 @@ impl Open {
     }
 }
 
-impl Drop for Open {
+impl Drop for Scans {
     fn drop(&mut self) {
-        let scans = self.scans.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for state in scans.states.drain(..).filter_map(|state| state.upgrade()) {
+        for state in self.states.drain(..).filter_map(|state| state.upgrade()) {
             // Whoever steps is inside the store: nobody holds the lock.
             state.lock().unwrap_or_else(PoisonError::into_inner).end();
         }

@@ -47,7 +47,8 @@ fn large<'py>(
     store: &nyala::Store,
     key: &[u8],
 ) -> PyResult<Option<(Bound<'py, PyBytes>, Version)>> {
-    match store.pin(key) {
+    // It counts as a read already.
+    match store.uncounted().pin(key) {
         Ok(None) => Ok(None),
         Ok(Some(pinned)) => {
             let version = pinned.version();
@@ -55,10 +56,12 @@ fn large<'py>(
             Ok(Some((bytes, version)))
         }
         // As much is pinned as may be: a copy on the way costs less than an error.
-        Err(Error::Busy { .. }) => match py.detach(|| store.get_versioned(key)).or_raise()? {
-            None => Ok(None),
-            Some((value, version)) => Ok(Some((copy_detached(py, &value)?, version))),
-        },
+        Err(Error::Busy { .. }) => {
+            match py.detach(|| store.uncounted().get_versioned(key)).or_raise()? {
+                None => Ok(None),
+                Some((value, version)) => Ok(Some((copy_detached(py, &value)?, version))),
+            }
+        }
         Err(error) => Err(error).or_raise(),
     }
 }

@@ -1,5 +1,14 @@
 """Every operation of a store, for what must hold of all of them."""
 
+import os
+import tempfile
+
+
+def back_up(store):
+    with tempfile.TemporaryDirectory() as folder:
+        return store.backup(os.path.join(folder, "copy"))
+
+
 OPERATIONS = {
     "__contains__": lambda store: b"k" in store,
     "__delitem__": lambda store: store.__delitem__(b"k"),
@@ -11,6 +20,7 @@ OPERATIONS = {
     "__ne__": lambda store: store != {},
     "__setitem__": lambda store: store.__setitem__(b"k", b"v"),
     "append": lambda store: store.append(b"k", b"v"),
+    "backup": back_up,
     "clear": lambda store: store.clear(),
     "contains": lambda store: store.contains(b"k"),
     "delete": lambda store: store.delete(b"k"),

@@ -24,6 +24,8 @@ def documented():
             for member in vars(thing):
                 if not member.startswith("_") and not issubclass(thing, tuple):
                     found[f"{name}.{member}"] = getattr(thing, member)
+        elif inspect.isbuiltin(thing):
+            found[name] = thing
     return found
 
 

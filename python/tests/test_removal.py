@@ -235,6 +235,56 @@ def test_reads_are_counted():
                 store.hottest(1.5)
 
 
+# What each counts of a key that is there: hits.
+READS = {
+    "__contains__": lambda store, key: key in store,
+    "contains": lambda store, key: store.contains(key),
+    "get": lambda store, key: store.get(key),
+    "get_many": lambda store, key: store.get_many([key]),
+    "get_versioned": lambda store, key: store.get_versioned(key),
+    "info": lambda store, key: store.info(key),
+    "pin": lambda store, key: store.pin(key),
+    "pop": lambda store, key: store.pop(key, None),
+    "setdefault": lambda store, key: store.setdefault(key, b"v"),
+    "swap": lambda store, key: store.swap(key, b"w"),
+    "take": lambda store, key: store.take(key),
+    "ttl": lambda store, key: store.ttl(key),
+}
+CHANGES = {
+    "append": lambda store, key: store.append(key, b"v"),
+    "delete": lambda store, key: store.delete(key),
+    "delete_if": lambda store, key: store.delete_if(key, 1),
+    "expire": lambda store, key: store.expire(key, 1.0),
+    "persist": lambda store, key: store.persist(key),
+    "scan": lambda store, key: list(store.scan()),
+    "set": lambda store, key: store.set(key, b"v"),
+}
+
+
+@pytest.mark.parametrize("size", [1, 64 << 10, 256 << 10])
+@pytest.mark.parametrize("name", [*READS, *CHANGES])
+def test_an_operation_is_one_read_at_most(name, size):
+    operation, counts = (READS[name], 1) if name in READS else (CHANGES[name], 0)
+    for key in ("there", "missing"):
+        with nyala.Store(max_bytes=64 * MIB, count_reads=True) as store:
+            store["there"] = bytes(size)
+            operation(store, key)
+            stats = store.stats()
+            assert (stats.hits, stats.misses) == ((counts, 0) if key == "there" else (0, counts))
+
+
+def test_a_large_value_counts_once_without_a_pin():
+    """As many are pinned as may be: the value is copied on the way."""
+    with nyala.Store(max_bytes=64 * MIB, count_reads=True) as store:
+        store.update({b"%d" % i: bytes(256 << 10) for i in range(100)})
+        pins = []
+        with pytest.raises(nyala.BusyError):
+            while len(pins) < 100:
+                pins.append(store.pin(b"%d" % len(pins)))
+        before = store.stats().hits
+        assert store["99"] == bytes(256 << 10) and store.stats().hits == before + 1
+
+
 def test_the_longest_values_are_named():
     with nyala.Store(max_bytes=MIB) as store:
         assert store.largest(5) == []

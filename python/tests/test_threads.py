@@ -2,6 +2,7 @@
 
 import random
 import signal
+import sys
 import threading
 import time
 import zlib
@@ -215,6 +216,35 @@ def test_large_values_and_batches_let_others_run():
 
         run(count, work)
         assert counted > 100
+
+
+def test_taking_and_swapping_large_values_let_others_run():
+    counted, done = 0, threading.Event()
+
+    def count():
+        nonlocal counted
+        while not done.is_set():
+            counted += 1
+            time.sleep(0)
+
+    # Nobody has to give way: the counter runs while the other thread is detached, and only then.
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1_000)
+    counter = threading.Thread(target=count)
+    counter.start()
+    try:
+        with nyala.Store(max_bytes=256 * MIB) as store:
+            takes = (store.take, store.pop, lambda key: store.swap(key, b"small"), lambda key: store.popitem())
+            for take in takes:
+                store.clear()
+                store["large"] = bytes(32 * MIB)
+                at = counted
+                take("large")
+                assert counted > at
+    finally:
+        done.set()
+        sys.setswitchinterval(before)
+        counter.join()
 
 
 def test_interrupt():

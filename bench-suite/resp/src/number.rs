@@ -5,24 +5,13 @@ pub(crate) const MAX_INTEGER_LEN: usize = 20;
 
 /// A canonical decimal integer: no plus sign, no leading zero, no space, no minus zero.
 pub(crate) fn integer(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let canonical = match digits {
+        [b'0'] => text == digits,
+        [first, ..] => (b'1'..=b'9').contains(first) && text.len() <= MAX_INTEGER_LEN,
+        [] => false,
     };
-    match digits {
-        [b'0'] => return (!negative).then_some(0),
-        [b'1'..=b'9', ..] if text.len() <= MAX_INTEGER_LEN => {}
-        _ => return None,
-    }
-    // Downwards from zero, since the least number has no positive counterpart.
-    let mut number = 0_i64;
-    for digit in digits {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        number = number.checked_mul(10)?.checked_sub(i64::from(digit - b'0'))?;
-    }
-    if negative { Some(number) } else { number.checked_neg() }
+    str::from_utf8(text).ok().filter(|_| canonical)?.parse().ok()
 }
 
 /// A finite or infinite number in decimal; not a NaN.

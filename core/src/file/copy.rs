@@ -1,12 +1,16 @@
 //! Whole files: whether one is sound, a copy of a store that is in use, and what can be saved of a damaged one.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::clock::Moment;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::file::disk::failure;
-use crate::options::{Access, Durability, Options};
+use crate::file::progress::{Meter, Progress, watched};
+use crate::geometry::MAX_FILE_SEGMENTS;
+use crate::options::{Access, MAX_MAX_BYTES, Options, Tuning};
+use crate::region::WORD;
 use crate::scan::Cursor;
 use crate::store::Store;
 use crate::update::{Change, NewValue};
@@ -25,7 +29,8 @@ pub struct FileReport {
     pub file_bytes: u64,
 }
 
-/// Checks every record of a file that nobody has open for writing, and changes nothing. Reads all of it.
+/// Checks every record of a file that nobody has open for writing, and changes nothing. Reads all of it, whatever the
+/// `max_bytes` that it was made with.
 ///
 /// ```
 /// use nyala::{Options, Store};
@@ -42,10 +47,19 @@ pub struct FileReport {
 /// [`Error::Corrupt`](crate::Error::Corrupt) with the first place that is not what was written,
 /// [`Error::Locked`](crate::Error::Locked) while somebody writes to it, and those of opening.
 pub fn verify(path: impl AsRef<Path>) -> Result<FileReport> {
+    verify_metered(path.as_ref(), &Meter::default())
+}
+
+/// The same, and tells `progress` how far it has come, as [`Store::open_with`] does.
+///
+/// # Errors
+/// [`Error::Cancelled`](crate::Error::Cancelled) after `progress` answered [`ControlFlow::Break`]; else as [`verify`].
+pub fn verify_with(
+    path: impl AsRef<Path>,
+    progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<FileReport> {
     let path = path.as_ref();
-    let store = Store::open(Options::file(path).read_only())?;
-    store.check_structure()?;
-    report(&store, path)
+    watched(progress, |meter| verify_metered(path, meter))
 }
 
 /// Copies what is whole of a damaged file to a new one, and changes nothing in the damaged one. Where a later record of a key
@@ -55,67 +69,126 @@ pub fn verify(path: impl AsRef<Path>) -> Result<FileReport> {
 /// [`Error::Corrupt`](crate::Error::Corrupt) if nothing can be read, because both main headers are lost;
 /// [`Error::Io`](crate::Error::Io) if `to` is there already.
 pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<FileReport> {
-    let mut options = Options::file(from.as_ref());
-    options.access = Access::Salvage;
-    let store = Store::open(options)?;
-    store.backup(to)
+    salvage_metered(from.as_ref(), to.as_ref(), &Meter::default())
 }
 
-fn report(store: &Store, path: &Path) -> Result<FileReport> {
+/// The same, and tells `progress` how far it has come, as [`Store::open_with`] does.
+///
+/// # Errors
+/// [`Error::Cancelled`](crate::Error::Cancelled) after `progress` answered [`ControlFlow::Break`]: nothing is left of the copy.
+/// Else as [`salvage`].
+pub fn salvage_with(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    progress: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<FileReport> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    watched(progress, |meter| salvage_metered(from, to, meter))
+}
+
+fn verify_metered(path: &Path, meter: &Meter) -> Result<FileReport> {
+    let store = Store::open_metered(&Options::file(path).read_only(), meter)?;
+    store.check_structure(meter)?;
     let stats = store.stats();
-    let file_bytes = std::fs::metadata(path).map_err(failure("read the length", path))?.len();
     Ok(FileReport {
         entries: stats.entries,
         live_bytes: stats.live_bytes,
         dead_bytes: stats.dead_bytes,
-        file_bytes,
+        file_bytes: len_of(path)?,
     })
 }
 
+fn salvage_metered(from: &Path, to: &Path, meter: &Meter) -> Result<FileReport> {
+    let options = Options { access: Access::Salvage, ..Options::file(from) };
+    // Before what may take long.
+    crate::file::real::check_new(to)?;
+    // Read, and what is whole of it copied and checked.
+    meter.expect((1 + COPYING) * len_of(from)?);
+    Store::open_metered(&options, meter)?.backup_metered(to, meter)
+}
+
+fn len_of(path: &Path) -> Result<u64> {
+    Ok(std::fs::metadata(path).map_err(failure("read the length", path))?.len())
+}
+
+/// How often a copy goes through its bytes: to write each, to check it, to let it count.
+const COPYING: u64 = 3;
+
 impl Engine {
     /// Writes a copy of every entry to a new file, which appears at `path` when it is whole and durable.
-    pub(crate) fn back_up(&self, cursor: Cursor, path: &Path) -> Result<FileReport> {
-        let failed_here = |op| failure(op, path);
-        if std::fs::symlink_metadata(path).is_ok() {
-            let there = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
-            return Err(failed_here("create")(there));
-        }
-        let partial = Partial(path_with(path, ".partial"));
-        let _ = std::fs::remove_file(&partial.0);
+    pub(crate) fn back_up(&self, cursor: Cursor, path: &Path, meter: &Meter) -> Result<FileReport> {
+        crate::file::real::check_new(path)?;
+        let (live_words, _) = self.live_and_used();
+        meter.expect(COPYING * (live_words * WORD) as u64);
+        let partial = Partial::beside(path)?;
         {
-            let options = Options::file(&partial.0).durability(Durability::Process);
-            let copy = Engine::open(&options)?;
-            copy.take_over(cursor, &copy.moment())?;
+            let copy = Engine::open(&self.options_of_copy(&partial.0), meter)?;
+            copy.take_over(cursor, &self.moment(), meter)?;
         }
-        let report = verify(&partial.0)?;
-        std::fs::rename(&partial.0, path).map_err(failed_here("rename"))?;
-        #[cfg(all(unix, not(loom)))]
-        crate::file::real::sync_parent(path)?;
+        let report = verify_metered(&partial.0, meter)?;
+        crate::file::real::rename_new(&partial.0, path)?;
         Ok(report)
     }
 
-    fn take_over(&self, mut cursor: Cursor, moment: &Moment<'_>) -> Result<()> {
+    /// A file of the same segments and stripes, so that it can be opened as this one; with room to spare, since what fits here
+    /// need not fit where records lie otherwise; and another seed, under which its keys do not come in the order that fills
+    /// page after page.
+    fn options_of_copy(&self, path: &Path) -> Options {
+        let options = Options::file(path);
+        if !self.geometry.in_file {
+            return options;
+        }
+        let opened = self.geometry.opened_bytes;
+        let most = MAX_MAX_BYTES.min((MAX_FILE_SEGMENTS * self.geometry.segment_bytes()) as u64);
+        options.max_bytes((2 * opened).min(most).max(opened)).tuning(Tuning {
+            stripes: self.stripes.len(),
+            segment_bytes: self.geometry.segment_bytes(),
+            ..Tuning::default()
+        })
+    }
+
+    fn take_over(&self, mut cursor: Cursor, moment: &Moment<'_>, meter: &Meter) -> Result<()> {
         while let Some((key, value, expiry)) = cursor.next_entry()? {
             let write = Change::Store(NewValue::Bytes(&value), expiry);
             if expiry == 0 || expiry > moment.now_ms() {
                 self.update(&key, |_, _| Ok((write, ())))?;
             }
+            meter.advance((key.len() + value.len() + BESIDE_BYTES) as u64)?;
         }
         Ok(())
     }
 }
 
-/// A file that goes unless it was renamed.
+/// Bytes of most records beside key and value.
+const BESIDE_BYTES: usize = 28;
+
+/// A new file that goes unless it was renamed.
 struct Partial(PathBuf);
+
+impl Partial {
+    /// An empty file of this process alone: whoever copies to the same place meanwhile has one of his own.
+    fn beside(path: &Path) -> Result<Partial> {
+        use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let mut name = path.as_os_str().to_owned();
+            let number = NUMBER.fetch_add(1, Relaxed);
+            name.push(format!(".partial-{}-{number}", std::process::id()));
+            let partial = PathBuf::from(name);
+            match crate::file::real::create_new(&partial) {
+                // Of a process that was killed, and had the same number.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                created => {
+                    created.map_err(failure("create", path))?;
+                    return Ok(Partial(partial));
+                }
+            }
+        }
+    }
+}
 
 impl Drop for Partial {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
-}
-
-fn path_with(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
 }

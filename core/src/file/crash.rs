@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::file::disk::BootId;
 use crate::file::fake::{Dice, Effect, Failure, FakeDisk};
 use crate::file::mutant::{self, Mutant};
+use crate::file::progress::Meter;
 use crate::options::{Durability, Eviction, Options, Tuning};
 use crate::update::{Change, NewValue};
 
@@ -213,7 +214,7 @@ impl Trial {
 
     /// Closes the store and opens it again.
     fn reopen(&mut self) {
-        let memory = Engine::open(&Options::memory(1 << 20)).unwrap();
+        let memory = Engine::open(&Options::memory(1 << 20), &Meter::default()).unwrap();
         drop(std::mem::replace(&mut self.engine, memory));
         self.all_durable();
         self.engine = open(&self.disk, self.level, self.eviction).unwrap();
@@ -301,7 +302,7 @@ fn disk_of(image: &[u8], boot: BootId) -> Arc<FakeDisk> {
 
 fn open(disk: &Arc<FakeDisk>, level: Durability, eviction: Eviction) -> Result<Engine> {
     let disk: Arc<FakeDisk> = Arc::clone(disk);
-    Engine::open_on(disk, &options(level, eviction))
+    Engine::open_on(disk, &options(level, eviction), &Meter::default())
 }
 
 /// Answers how many images it made, and how many of a second crash.

@@ -3,8 +3,6 @@
 //! `disk` is the seam to the operating system, `header` says what the file is, `segment` what a piece of it holds,
 //! `check` that bytes are what was written. FORMAT.md describes every byte and argues every crash.
 
-#![cfg_attr(loom, allow(dead_code, unused_imports, reason = "the models open no files"))]
-
 pub(crate) mod check;
 pub(crate) mod copy;
 #[cfg(all(test, not(loom)))]
@@ -21,7 +19,7 @@ pub(crate) mod interval;
 pub(crate) mod log;
 pub(crate) mod mutant;
 pub(crate) mod open;
-#[cfg(all(unix, not(loom)))]
+pub(crate) mod progress;
 pub(crate) mod real;
 mod recovery;
 pub(crate) mod segment;

@@ -11,9 +11,9 @@ use crate::file::disk::Disk;
 use crate::file::header::{self, MainHeader};
 use crate::file::interval::Interval;
 use crate::file::log::FileLog;
-#[cfg(not(loom))]
+use crate::file::progress::Meter;
 use crate::file::real::{Mode, RealDisk};
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, MAX_FILE_SEGMENTS};
 use crate::hash::KeyHasher;
 use crate::options::{Access, Durability, Options, Tuning};
 use crate::region::{Region, WORD};
@@ -45,25 +45,40 @@ impl Storage for FileStorage {
     }
 }
 
-/// Bytes to reserve for the map of a store with these options.
-fn map_bytes(options: &Options) -> u64 {
-    2 * options.max_bytes.next_power_of_two() + BESIDE_SEGMENTS
+/// Bytes to reserve for the map of a store with these options, in a file of `len` bytes.
+fn map_bytes(options: &Options, len: u64) -> u64 {
+    let max_bytes = match options.access {
+        Access::Write => options.max_bytes,
+        Access::Read | Access::Salvage => options.max_bytes.max(len),
+    };
+    let map_bytes = max_bytes.checked_next_power_of_two().and_then(|bytes| bytes.checked_mul(2));
+    map_bytes.map_or(u64::MAX, |bytes| bytes.saturating_add(BESIDE_SEGMENTS))
+}
+
+/// The cap at which a file is opened: what was asked for, but a reader takes the file as it is.
+fn max_bytes(options: &Options, found: &MainHeader, len: u64) -> u64 {
+    match options.access {
+        Access::Write => options.max_bytes,
+        Access::Read | Access::Salvage => {
+            let most = MAX_FILE_SEGMENTS as u64 * found.segment_bytes;
+            options.max_bytes.min(most).max(found.segments_in(len) * found.segment_bytes)
+        }
+    }
 }
 
 impl Engine {
     /// Opens the store in the file at `path`.
-    #[cfg(not(loom))]
-    pub(crate) fn open_file(path: &Path, options: &Options) -> Result<Engine> {
+    pub(crate) fn open_file(path: &Path, options: &Options, meter: &Meter) -> Result<Engine> {
         let mode = match options.access {
             Access::Write => Mode::ReadWrite,
             Access::Read | Access::Salvage => Mode::ReadOnly,
         };
-        let disk = RealDisk::open(path, map_bytes(options), mode)?;
-        Engine::open_on(Arc::new(disk), options)
+        let disk = RealDisk::open(path, |len| map_bytes(options, len), mode)?;
+        Engine::open_on(Arc::new(disk), options, meter)
     }
 
     /// Opens the store in a file, or makes a new one in an empty file.
-    pub(crate) fn open_on(disk: Arc<dyn Disk>, options: &Options) -> Result<Engine> {
+    pub(crate) fn open_on(disk: Arc<dyn Disk>, options: &Options, meter: &Meter) -> Result<Engine> {
         let opened = match header::read(&*disk)? {
             Some(opened) => opened,
             None if options.access != Access::Write => {
@@ -76,6 +91,7 @@ impl Engine {
         };
         let found = opened.header;
         let options = Options {
+            max_bytes: max_bytes(options, &found, disk.len()?),
             tuning: Tuning {
                 stripes: found.stripes as usize,
                 segment_bytes: found.segment_bytes as usize,
@@ -105,7 +121,7 @@ impl Engine {
         let file = FileLog::new(disk, opened, options.durability, options.access)?;
         let mut engine = Engine::assemble(geometry, &options, log)?;
         engine.clock.not_before(found.latest_ms);
-        engine.recover(&file)?;
+        engine.recover(&file, meter)?;
         let file = Arc::new(file);
         if let Durability::Interval(interval) = options.durability
             && options.access == Access::Write
@@ -132,20 +148,28 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
-    fn drop(&mut self) {
+impl Engine {
+    /// Closes the file, if there is one, once.
+    pub(crate) fn finish(&mut self) -> Result<()> {
         if self.birthplace.check().is_err() {
             // The file is the parent's to close, and the thread was not copied.
             std::mem::forget(self.interval.take());
-            return;
+            return Ok(());
         }
         if let Some(interval) = self.interval.take() {
             interval.stop();
         }
-        if let Some(file) = self.file.clone().filter(|file| file.access() == Access::Write) {
-            // What fails here leaves a file that is recovered when it is next opened.
-            let _ = self.close_file(&file);
-        }
+        let Some(file) = self.file.clone() else { return Ok(()) };
+        let closed = if file.access() == Access::Write { self.close_file(&file) } else { Ok(()) };
+        self.file = None;
+        closed
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // What fails here leaves a file that is recovered when it is next opened.
+        let _ = self.finish();
     }
 }
 
@@ -177,4 +201,39 @@ fn new_header(disk: &dyn Disk, options: &Options) -> Result<MainHeader> {
 
 fn proof(options: &Options, stripes: usize) -> u64 {
     KeyHasher::new(options.tuning.seed, 0, stripes).hash(PROOF).0
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::file::fake::{Effect, Failure, FakeDisk};
+    use crate::store::Store;
+
+    #[test]
+    fn what_fails_in_closing_is_told() {
+        let disk = Arc::new(FakeDisk::new(256 << 10));
+        let tuning = Tuning { segment_bytes: 4096, stripes: 1, ..Tuning::default() };
+        let options = Options::file("store").max_bytes(64 << 10).tuning(tuning);
+        let open = || Store::open_on(disk.clone(), &options).unwrap();
+        let store = open();
+        store.set("key", "1").unwrap();
+        assert_eq!(store.close(), Ok(()));
+
+        let store = open();
+        store.set("key", "2").unwrap();
+        disk.fail_nth(Effect::Sync, 1, Failure::Once);
+        assert!(matches!(store.close(), Err(Error::Io(_))));
+
+        // The first of two handles does not close it, but syncs.
+        let first = open();
+        let second = first.clone();
+        assert_eq!(second.get("key").unwrap().as_deref(), Some(&b"2"[..]));
+        disk.fail_nth(Effect::Sync, 1, Failure::Once);
+        assert!(matches!(first.close(), Err(Error::Io(_))));
+        assert_eq!(second.close(), Err(Error::Poisoned));
+        let store = open();
+        let pinned = store.pin("key").unwrap().unwrap();
+        assert_eq!(store.close(), Ok(()));
+        assert_eq!(&*pinned, b"2");
+    }
 }

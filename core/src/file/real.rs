@@ -41,11 +41,16 @@ pub(crate) struct RealDisk {
 }
 
 impl RealDisk {
-    /// Opens the file, locks it and maps `max_len` bytes, a multiple of the page. A file that is longer is mapped in
-    /// full.
-    pub(crate) fn open(path: &Path, max_len: u64, mode: Mode) -> Result<RealDisk> {
+    /// Opens the file, locks it and maps as many bytes as `max_len` answers for its length, a multiple of the page. A file
+    /// that is longer is mapped in full.
+    pub(crate) fn open(
+        path: &Path,
+        max_len: impl FnOnce(u64) -> u64,
+        mode: Mode,
+    ) -> Result<RealDisk> {
         check_path(path)?;
         let (file, len) = open_locked(path, mode)?;
+        let max_len = max_len(len);
         if len == 0 && mode == Mode::ReadWrite {
             sync_parent(path)?;
         }
@@ -200,13 +205,18 @@ impl Drop for RealDisk {
     }
 }
 
-fn check_path(path: &Path) -> Result<()> {
+fn check_name(path: &Path) -> Result<()> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() || bytes.contains(&0) {
         return Err(Error::InvalidArgument(format!(
             "path {path:?} is empty or holds a NUL: it cannot name a file"
         )));
     }
+    Ok(())
+}
+
+fn check_path(path: &Path) -> Result<()> {
+    check_name(path)?;
     match fs::metadata(path) {
         // Before it is opened: to open a pipe would wait for somebody at its other end.
         Ok(metadata) => check_kind(path, &metadata),
@@ -279,8 +289,49 @@ fn holder_in(locks: &str, file: &str) -> Option<u32> {
     locks.lines().find_map(holder)
 }
 
+/// Answers an error if there is something with this name, or can be nothing.
+pub(crate) fn check_new(path: &Path) -> Result<()> {
+    check_name(path)?;
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(failure("create", path)(rustix::io::Errno::EXIST.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failure("create", path)(error)),
+    }
+}
+
+/// Makes an empty file, where there is nothing yet.
+pub(crate) fn create_new(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(PERMISSIONS).open(path).map(drop)
+}
+
+/// Gives a file a new name, which nobody else may have taken meanwhile, and makes it survive a power cut.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<()> {
+    rename_unless_taken(from, to).map_err(failure("create", to))?;
+    sync_parent(to)
+}
+
+#[cfg(target_os = "linux")]
+fn rename_unless_taken(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // The filesystem, or the kernel, does not know how.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_unless_taken(from, to),
+        result => Ok(result?),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+use link_unless_taken as rename_unless_taken;
+
+/// With both names for a moment, where the system cannot rename so.
+fn link_unless_taken(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
+}
+
 /// Makes the name of a new file survive a power cut.
-pub(crate) fn sync_parent(path: &Path) -> Result<()> {
+fn sync_parent(path: &Path) -> Result<()> {
     let failed = failure("sync the folder", path);
     // The file itself, where the path is a link to it.
     let real = fs::canonicalize(path).map_err(&failed)?;
@@ -321,7 +372,7 @@ mod tests {
     const RESERVED: u64 = 1 << 20;
 
     fn open(path: &Path) -> Result<RealDisk> {
-        RealDisk::open(path, RESERVED, Mode::ReadWrite)
+        RealDisk::open(path, |_| RESERVED, Mode::ReadWrite)
     }
 
     fn word(disk: &RealDisk, byte: u64) -> &AtomicU64 {
@@ -374,7 +425,7 @@ mod tests {
         let folder = Folder::new();
         let disk = open(&folder.file()).unwrap();
         for mode in [Mode::ReadWrite, Mode::ReadOnly] {
-            let error = RealDisk::open(&folder.file(), RESERVED, mode).unwrap_err();
+            let error = RealDisk::open(&folder.file(), |_| RESERVED, mode).unwrap_err();
             let Error::Locked { path, holder } = &error else { panic!("{error:?}") };
             assert_eq!(**path, *folder.file());
             assert!(holder.is_none_or(|holder| holder == std::process::id()), "{error}");
@@ -386,7 +437,7 @@ mod tests {
     #[test]
     fn readers_share_and_write_nothing() {
         let folder = Folder::new();
-        let missing = RealDisk::open(&folder.file(), RESERVED, Mode::ReadOnly).unwrap_err();
+        let missing = RealDisk::open(&folder.file(), |_| RESERVED, Mode::ReadOnly).unwrap_err();
         let Error::Io(failure) = missing else { panic!("{missing:?}") };
         assert_eq!((failure.op, failure.kind), ("open", io::ErrorKind::NotFound));
         {
@@ -395,7 +446,7 @@ mod tests {
             word(&disk, 8).store(9, Relaxed);
         }
         let readers =
-            [0, 1].map(|_| RealDisk::open(&folder.file(), RESERVED, Mode::ReadOnly).unwrap());
+            [0, 1].map(|_| RealDisk::open(&folder.file(), |_| RESERVED, Mode::ReadOnly).unwrap());
         for disk in &readers {
             assert_eq!(word(disk, 8).load(Relaxed), 9);
             let effects = [
@@ -438,7 +489,7 @@ mod tests {
     fn a_longer_file_is_mapped_in_full() {
         let folder = Folder::new();
         fs::write(folder.file(), vec![1; 10_000]).unwrap();
-        let disk = RealDisk::open(&folder.file(), 4096, Mode::ReadOnly).unwrap();
+        let disk = RealDisk::open(&folder.file(), |_| 4096, Mode::ReadOnly).unwrap();
         assert_eq!((disk.len(), disk.reserved()), (Ok(10_000), 12_288));
         let disk: &dyn Disk = &disk;
         assert!(disk.words(9992, 1).is_ok());
@@ -453,9 +504,31 @@ mod tests {
     fn too_much_address_space_is_a_typed_error() {
         let folder = Folder::new();
         for max_len in [1 << 60, u64::MAX] {
-            let error = RealDisk::open(&folder.file(), max_len, Mode::ReadWrite).unwrap_err();
+            let error = RealDisk::open(&folder.file(), |_| max_len, Mode::ReadWrite).unwrap_err();
             assert!(matches!(error, Error::NoMemory { .. }), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_new_name_replaces_nothing() {
+        let folder = Folder::new();
+        let [from, to] = ["from", "to"].map(|name| folder.0.join(name));
+        for rename in [rename_new, |from: &Path, to: &Path| {
+            link_unless_taken(from, to).map_err(failure("create", to))
+        }] {
+            fs::write(&from, "new").unwrap();
+            fs::write(&to, "old").unwrap();
+            let Err(Error::Io(failure)) = rename(&from, &to) else { panic!("replaced") };
+            assert_eq!((&failure.path, failure.kind), (&to, io::ErrorKind::AlreadyExists));
+            assert_eq!(fs::read(&to).unwrap(), b"old");
+            fs::remove_file(&to).unwrap();
+            rename(&from, &to).unwrap();
+            assert_eq!((fs::read(&to).unwrap(), from.exists()), (b"new".to_vec(), false));
+            assert!(matches!(check_new(&to), Err(Error::Io(_))) && check_new(&from) == Ok(()));
+        }
+        symlink(folder.0.join("nothing"), &from).unwrap();
+        assert!(matches!(check_new(&from), Err(Error::Io(_))));
+        assert!(matches!(check_new(Path::new("")), Err(Error::InvalidArgument(_))));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file::log::FileLog;
 use crate::file::mutant::{Mutant, is_on};
+use crate::file::progress::Meter;
 use crate::file::segment::{Found, Lease, State};
 use crate::log::record::Record;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
@@ -66,10 +67,11 @@ struct Plan {
 
 impl Engine {
     /// Takes over what a file holds. Nobody else uses the engine yet.
-    pub(crate) fn recover(&self, file: &FileLog) -> Result<()> {
+    pub(crate) fn recover(&self, file: &FileLog, meter: &Meter) -> Result<()> {
         let header = file.header();
         let everything = header.clean || header.boot.is_same_boot(file.disk().boot_id());
-        let (total, stripes) = self.survey(file, everything)?;
+        let (total, stripes) = self.survey(file, everything, meter)?;
+        let bytes = (total * self.geometry.segment_bytes()) as u64;
         let numbers = stripes.iter().flat_map(|stripe| &stripe.leased);
         let greatest = numbers.map(|leased| leased.lease.number).max().unwrap_or(0);
         let plan = |leases: Leases| {
@@ -83,7 +85,7 @@ impl Engine {
                 first_segment: header.first_segment(),
                 segment_bytes: header.segment_bytes,
             };
-            self.plan(&leases, trust)
+            self.plan(&leases, trust, meter)
         };
         if header.clean
             && file.access() != Access::Salvage
@@ -95,8 +97,11 @@ impl Engine {
             });
         }
         if file.access() == Access::Salvage {
-            return self.salvage(&stripes);
+            meter.expect(bytes);
+            return self.salvage(&stripes, meter);
         }
+        // Each record is checked, then counts.
+        meter.expect(2 * bytes);
         let plans: Vec<Plan> = self.side_by_side(stripes, total, plan)?;
         if file.access() == Access::Write {
             self.mark(file, &plans)?;
@@ -109,18 +114,19 @@ impl Engine {
         };
         self.space.adopt(total, &leased, greatest + 1);
         self.side_by_side(plans.into_iter().enumerate().collect(), total, |(number, plan)| {
-            self.replay(number, &plan, header.versions)
+            self.replay(number, &plan, header.versions, meter)
         })?;
         if file.access() == Access::Write { file.begin_writing() } else { Ok(()) }
     }
 
     /// Lets every record count that is whole, whatever is wrong around it, in the order of leases.
-    fn salvage(&self, stripes: &[Leases]) -> Result<()> {
+    fn salvage(&self, stripes: &[Leases], meter: &Meter) -> Result<()> {
         for (number, stripe) in stripes.iter().enumerate() {
             let moment = self.moment();
             let mut writer = self.lock_stripe(number, &moment)?;
             let mut key = Vec::new();
             for leased in stripe.leased.iter().filter(|leased| leased.lease.number > stripe.freed) {
+                meter.advance(self.geometry.segment_bytes() as u64)?;
                 writer.adopt(leased.segment);
                 let first = self.geometry.first_word(leased.segment);
                 let end = self.geometry.segment_words() - self.geometry.trailer_words;
@@ -143,10 +149,16 @@ impl Engine {
     }
 
     /// Segments that were ever leased, and for each stripe its leases in order and its greatest one that was freed.
-    fn survey(&self, file: &FileLog, everything: bool) -> Result<(usize, Vec<Leases>)> {
+    fn survey(
+        &self,
+        file: &FileLog,
+        everything: bool,
+        meter: &Meter,
+    ) -> Result<(usize, Vec<Leases>)> {
         let mut stripes = vec![Leases::default(); self.stripes.len()];
         let mut total = 0;
         for number in 0..file.segments() {
+            meter.advance(0)?;
             let found = file.segment(number)?.read();
             match found {
                 Found::Blank | Found::Unfinished => continue,
@@ -182,7 +194,7 @@ impl Engine {
         Ok((total, stripes))
     }
 
-    fn plan(&self, found: &Leases, trust: Trust) -> Result<Plan> {
+    fn plan(&self, found: &Leases, trust: Trust, meter: &Meter) -> Result<Plan> {
         let leases = &found.leased;
         let oldest = leases.iter().map(|leased| leased.lease.oldest).max().unwrap_or(0);
         let is_out =
@@ -208,6 +220,7 @@ impl Engine {
         let mut at = start;
         while at < end {
             let leased = &leases[at];
+            meter.advance(self.geometry.segment_bytes() as u64)?;
             let (used, whole) = self.check_segment(leased);
             let ends = match leased.state {
                 State::Sealed { .. } if whole => false,
@@ -307,12 +320,13 @@ impl Engine {
         if unsealed.is_empty() { Ok(()) } else { file.sync() }
     }
 
-    fn replay(&self, number: usize, plan: &Plan, versions: u64) -> Result<()> {
+    fn replay(&self, number: usize, plan: &Plan, versions: u64, meter: &Meter) -> Result<()> {
         let moment = self.moment();
         let mut writer = self.lock_stripe(number, &moment)?;
         writer.state.writes = versions;
         let mut key = Vec::new();
         for (segment, used) in &plan.window {
+            meter.advance(self.geometry.segment_bytes() as u64)?;
             writer.adopt(*segment);
             let first = self.geometry.first_word(*segment);
             let mut next = first + SEGMENT_HEADER_WORDS;

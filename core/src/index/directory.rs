@@ -404,6 +404,7 @@ mod tests {
     use std::ops::ControlFlow;
 
     use crate::engine::Engine;
+    use crate::file::progress::Meter;
     use crate::hash::Hash;
     use crate::options::{Options, Tuning};
     use crate::sync::Ordering;
@@ -422,7 +423,8 @@ mod tests {
     #[test]
     fn a_page_that_comes_back_hides_no_key() {
         let tuning = Tuning { seed: Some(1), ..Tuning::default() };
-        let engine = Engine::open(&Options::memory(1 << 20).tuning(tuning)).unwrap();
+        let engine =
+            Engine::open(&Options::memory(1 << 20).tuning(tuning), &Meter::default()).unwrap();
         let directory = &engine.stripes[0].directory;
         let hash_of = |key: u32| -> Hash { engine.hasher.hash(&key.to_le_bytes()) };
         let first_split = (0..).find(|key| {

@@ -7,10 +7,12 @@
 )]
 
 mod clock;
+mod folder;
 mod random;
 mod validate;
 
 pub(crate) use clock::{FAKE_EPOCH_MS, FakeClock};
+pub(crate) use folder::Folder;
 pub(crate) use random::{Random, index, mix};
 pub(crate) use validate::validate;
 
