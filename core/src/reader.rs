@@ -193,7 +193,7 @@ impl Engine {
         mut read: impl Visit<T>,
     ) -> Result<Option<T>> {
         let writer = self.lock(hash, moment)?;
-        let Some(found) = writer.locate(hash, key) else { return Ok(None) };
+        let Some(found) = writer.locate(hash, key)? else { return Ok(None) };
         let (version, expiry) = (found.record.version(), found.record.expiry());
         if expired(expiry, moment) {
             return Ok(None);

@@ -43,7 +43,9 @@ pub struct FileReport {
 /// [`Error::Locked`](crate::Error::Locked) while somebody writes to it, and those of opening.
 pub fn verify(path: impl AsRef<Path>) -> Result<FileReport> {
     let path = path.as_ref();
-    let store = Store::open(Options::file(path).read_only())?;
+    let mut options = Options::file(path);
+    options.access = Access::Verify;
+    let store = Store::open(options)?;
     store.check_structure()?;
     report(&store, path)
 }

@@ -6,6 +6,7 @@
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "the models open no files"))]
 
 pub(crate) mod check;
+mod checkpoint;
 pub(crate) mod copy;
 #[cfg(all(test, not(loom)))]
 mod crash;
@@ -28,4 +29,5 @@ pub(crate) mod segment;
 #[cfg(all(test, not(loom)))]
 mod sweep;
 mod syncer;
+pub(crate) mod wake;
 mod window;

@@ -56,7 +56,7 @@ impl Engine {
     pub(crate) fn open_file(path: &Path, options: &Options) -> Result<Engine> {
         let mode = match options.access {
             Access::Write => Mode::ReadWrite,
-            Access::Read | Access::Salvage => Mode::ReadOnly,
+            Access::Read | Access::Verify | Access::Salvage => Mode::ReadOnly,
         };
         let disk = RealDisk::open(path, map_bytes(options), mode)?;
         Engine::open_on(Arc::new(disk), options)
@@ -128,7 +128,7 @@ impl Engine {
             end = end.max(stripe.state.segments().map(|segment| segment + 1).max().unwrap_or(0));
             stripe.close_window(file)?;
         }
-        file.end_writing(end)
+        file.end_writing(end, |census| self.store_checkpoint(file, end, census))
     }
 }
 

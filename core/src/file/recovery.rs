@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::file::log::FileLog;
 use crate::file::mutant::{Mutant, is_on};
 use crate::file::segment::{Found, Lease, State};
+use crate::file::wake::Unread;
 use crate::log::record::Record;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::options::Access;
@@ -97,6 +98,14 @@ impl Engine {
         if file.access() == Access::Salvage {
             return self.salvage(&stripes);
         }
+        if (header.clean || is_on(Mutant::StaleCheckpoint))
+            && header.checkpoint != 0
+            && file.access() != Access::Verify
+            && let Some(windows) = all_sealed(&stripes)
+            && self.load_checkpoint(file, &windows, total)?
+        {
+            return self.begin_writing(file);
+        }
         let plans: Vec<Plan> = self.side_by_side(stripes, total, plan)?;
         if file.access() == Access::Write {
             self.mark(file, &plans)?;
@@ -111,6 +120,10 @@ impl Engine {
         self.side_by_side(plans.into_iter().enumerate().collect(), total, |(number, plan)| {
             self.replay(number, &plan, header.versions)
         })?;
+        self.begin_writing(file)
+    }
+
+    fn begin_writing(&self, file: &FileLog) -> Result<()> {
         if file.access() == Access::Write { file.begin_writing() } else { Ok(()) }
     }
 
@@ -361,6 +374,19 @@ impl Engine {
             Ok(all)
         })
     }
+}
+
+/// The window of each stripe, if all its segments are sealed.
+fn all_sealed(stripes: &[Leases]) -> Option<Vec<Vec<Unread>>> {
+    let unread = |leased: &Leased| match leased.state {
+        State::Sealed { used_words } => {
+            let (segment, lease) = (leased.segment, leased.lease.number);
+            Some(Unread { segment, lease, used_words: used_words as usize })
+        }
+        _ => None,
+    };
+    let window = |stripe: &Leases| stripe.leased.iter().map(unread).collect();
+    stripes.iter().map(window).collect()
 }
 
 fn corrupt(trust: Trust, leased: &Leased, what: &'static str) -> Error {

@@ -245,6 +245,7 @@ impl<'a> Writer<'a> {
         if let Some(Open { segment, next, .. }) = self.state.open[Pool::Admission as usize].take() {
             let used_words = (next - self.engine.geometry.first_word(segment)) as u32;
             file.set_state(segment, State::Sealed { used_words })?;
+            self.state.sealed[Pool::Admission as usize].push_back(segment);
         }
         Ok(())
     }
