@@ -19,6 +19,8 @@ use crate::log::record::Record;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::options::Access;
 
+/// Records whose cache misses overlap when they are made to count.
+const GROUP: usize = 32;
 /// Segments that are worth a thread.
 const SEGMENTS_PER_THREAD: usize = 32;
 
@@ -143,7 +145,8 @@ impl Engine {
                     let number = leased.lease.number;
                     match Record::whole(self.log.view(), first + next, room, number) {
                         Some(record) => {
-                            writer.replay(record, &mut key, &moment)?;
+                            let hash = writer.prefetch_bucket(&record, &mut key);
+                            writer.replay(record, hash, &mut key, &moment)?;
                             next += record.header.extent();
                         }
                         None => next += 1,
@@ -324,15 +327,23 @@ impl Engine {
         let moment = self.moment();
         let mut writer = self.lock_stripe(number, &moment)?;
         writer.state.writes = versions;
+        let mut group = Vec::with_capacity(GROUP);
         let mut key = Vec::new();
         for (segment, used) in &plan.window {
             writer.adopt(*segment);
             let first = self.geometry.first_word(*segment);
             let mut next = first + SEGMENT_HEADER_WORDS;
             while next < first + used {
-                let record = Record::at(self.log.view(), next);
-                writer.replay(record, &mut key, &moment)?;
-                next += record.header.extent();
+                group.clear();
+                while group.len() < GROUP && next < first + used {
+                    let record = Record::at(self.log.view(), next);
+                    group.push((record, writer.prefetch_bucket(&record, &mut key)));
+                    next += record.header.extent();
+                }
+                writer.prefetch_records(&group);
+                for (record, hash) in &group {
+                    writer.replay(*record, *hash, &mut key, &moment)?;
+                }
             }
             writer.stripe.counters.slack_words.add(writer.slack_of(*segment));
         }
