@@ -200,9 +200,9 @@ fn a_damaged_file_is_named_and_salvaged() {
     let value = bytes.windows(200).position(|window| window == [7; 200]).unwrap();
     bytes[value + 100] ^= 1;
     fs::write(folder.path("s"), &bytes).unwrap();
-    for command in ["verify s", "get s key", "stats s", "dump s", "set s key value", "compact s"] {
+    for command in ["verify s", "scan s", "dump s"] {
         let damaged = folder.run(command);
-        assert_eq!((damaged.code, damaged.stdout.len()), (3, 0), "{command}");
+        assert_eq!(damaged.code, 3, "{command}");
         assert!(damaged.error().starts_with("nyala: s: corrupt at byte "), "{}", damaged.error());
     }
     let error = folder.run("verify s --json").error_json();
@@ -212,7 +212,10 @@ fn a_damaged_file_is_named_and_salvaged() {
     );
     assert_eq!(folder.run("salvage s saved --json").json()["entries"], 999);
     assert_eq!(folder.run("verify saved").code, 0);
-    assert_eq!(fs::read(folder.path("s")).unwrap(), bytes);
+    assert!(fs::read(folder.path("s")).unwrap() == bytes, "the damaged file stays as it is");
+    // It is opened to be written to, and stays what it is.
+    assert_eq!(folder.run("compact s").code, 3);
+    assert_eq!(folder.run("verify s").code, 3);
     fs::write(folder.path("other"), "something else").unwrap();
     assert_eq!(folder.run("verify other").code, 3);
 }

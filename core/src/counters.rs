@@ -43,6 +43,7 @@ impl Counter {
 
     #[inline]
     pub(crate) fn sub(&self, change: usize) {
-        self.set(self.get() - change);
+        // What a hostile file says of its segments may be less than what dies in them.
+        self.set(self.get().saturating_sub(change));
     }
 }

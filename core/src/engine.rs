@@ -180,6 +180,7 @@ impl Engine {
     fn key_of(&self, hash: Hash, moment: &Moment<'_>) -> Result<Option<Vec<u8>>> {
         let writer = self.lock(hash, moment)?;
         let mut key = Vec::new();
+        writer.wake(hash)?;
         let found = writer.find_record(hash, |record| {
             key.clear();
             record.copy_key(&mut key);

@@ -50,6 +50,12 @@ impl Layout {
         (word & self.mask(field)) >> self.0[field].0
     }
 
+    /// The bits of a field of more than one word.
+    pub(crate) fn words_of_bits(&self, field: &str) -> std::ops::Range<usize> {
+        let (first, last) = self.0[field];
+        first..last + 1
+    }
+
     /// The word in which a field of bytes begins, and how many words it has.
     pub(crate) fn words(&self, field: &str) -> (usize, usize) {
         let (first, last) = self.0[field];

@@ -19,9 +19,10 @@ impl Engine {
         let mut next = (most > 0).then_some(0);
         while let Some(position) = next {
             let (stripe, bits) = self.hasher.scan_page(position);
-            let _writer = self.lock_stripe(stripe, moment)?;
+            let writer = self.lock_stripe(stripe, moment)?;
             let directory = &self.stripes[stripe].directory;
             let page = directory.page_at(&self.index, directory.depth(), bits);
+            writer.wake_page(page)?;
             self.note_largest(page, most, &mut largest, moment);
             next = self.hasher.scan_next_page(position, directory.local_depth(&self.index, page));
         }

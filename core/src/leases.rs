@@ -141,6 +141,7 @@ impl<'a> Writer<'a> {
         self.stripe.counters.slack_words.sub(self.slack_of(segment));
         self.state.leased[account.pool() as usize] -= engine.geometry.segment_words();
         account.close();
+        self.forget_unread(segment);
         let reusable = engine.segments.retire(segment);
         let at_once = match &engine.file {
             // It was leased and is mapped: marking it cannot fail.

@@ -77,6 +77,8 @@ pub(crate) enum Access {
     Write,
     /// It is recovered in memory; the file stays as it is.
     Read,
+    /// The same, and every record is checked.
+    Verify,
     /// The same, and what is damaged is left out.
     Salvage,
 }

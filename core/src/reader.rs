@@ -193,7 +193,7 @@ impl Engine {
         mut read: impl Visit<T>,
     ) -> Result<Option<T>> {
         let writer = self.lock(hash, moment)?;
-        let Some(found) = writer.locate(hash, key) else { return Ok(None) };
+        let Some(found) = writer.locate(hash, key)? else { return Ok(None) };
         let (version, expiry) = (found.record.version(), found.record.expiry());
         if expired(expiry, moment) {
             return Ok(None);
@@ -423,7 +423,7 @@ impl Engine {
     /// Asks for the record of the first slot with the tag in the home bucket, and answers the slot and its word; if there
     /// is none, asks for what the search will need.
     #[inline(always)]
-    fn prefetch_record(&self, page: usize, hash: Hash) -> (usize, Slot) {
+    pub(crate) fn prefetch_record(&self, page: usize, hash: Hash) -> (usize, Slot) {
         let Some((word, slot)) = self.index.first_in_bucket(page, hash) else {
             self.index.prefetch_row(page);
             return (0, Slot::EMPTY);

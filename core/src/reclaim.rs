@@ -421,8 +421,13 @@ impl<'a> Writer<'a> {
         let mut next = victim.next;
         let mut count = 0;
         let mut key = Vec::new();
+        let unread = self.unread(victim.segment).is_some();
         while count < STEP_RECORDS && next < end {
-            let record = Record::at(engine.log.view(), next);
+            // A copy gets a sum of its own, which would vouch for whatever is copied.
+            let record = match unread {
+                true => self.unread_record(next).ok_or_else(|| engine.damaged(next))?,
+                false => Record::at(engine.log.view(), next),
+            };
             let kind = record.header.kind();
             if kind.is_some() && kind != Some(Kind::Value) {
                 // A mark: nothing older is left that it could hide.
@@ -439,6 +444,7 @@ impl<'a> Writer<'a> {
             record.copy_key(&mut key);
             let hash = engine.hasher.hash(&key);
             let page = self.stripe.directory.home(&engine.index, hash);
+            self.wake_page(page)?;
             engine.index.prefetch_bucket(page, hash);
             records[count] = (next, hash);
             count += 1;
@@ -455,6 +461,12 @@ impl<'a> Writer<'a> {
         if next < end {
             self.state.victim = Some(Victim { next, copied, ..victim });
             return Ok(Step::Walked(walked));
+        }
+        if unread && engine.segments.account(victim.segment).live_words() != 0 {
+            return Err(Error::Corrupt {
+                what: "the index checkpoint names records that are not there",
+                offset: 8 * victim.next as u64,
+            });
         }
         self.state.victim = None;
         let words = engine.segments.account(victim.segment).used_words();

@@ -124,6 +124,15 @@ impl<'a> View<'a> {
         unsafe { std::slice::from_raw_parts(start, self.run_max) }
     }
 
+    /// The words from `first` on.
+    pub(crate) fn run(self, first: usize, count: usize) -> &'a [AtomicU64] {
+        assert!(first + count <= self.mask + 1, "range lies behind the region");
+        // SAFETY: the range was checked to begin within the `mask + 1` words of the storage, or right behind them.
+        let start = unsafe { self.base.add(first) };
+        // SAFETY: it was checked to end there; the storage lives as long as the region and its words are initialised.
+        unsafe { std::slice::from_raw_parts(start, count) }
+    }
+
     #[inline]
     pub(crate) fn load(self, index: usize) -> u64 {
         self.word(index).load(Relaxed)

@@ -109,9 +109,11 @@ impl Cursor {
             }
         }
         let engine = Arc::clone(&self.engine);
-        let (stripe, _) = engine.hasher.scan_page(position);
+        let (stripe, bits) = engine.hasher.scan_page(position);
         let moment = engine.moment();
-        let _writer = engine.lock_stripe(stripe, &moment)?;
+        let writer = engine.lock_stripe(stripe, &moment)?;
+        let directory = &engine.stripes[stripe].directory;
+        writer.wake_page(directory.page_at(&engine.index, directory.depth(), bits))?;
         // Under the lock nothing changes, so that the first try succeeds.
         Ok(self.try_page(position).unwrap_or(0))
     }

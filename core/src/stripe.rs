@@ -8,6 +8,7 @@ use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file::log::LeaseHistory;
+use crate::file::wake::Unread;
 use crate::ghost::Ghosts;
 use crate::hash::{Hash, MAX_STRIPES};
 use crate::hottest::Hottest;
@@ -49,6 +50,8 @@ pub(crate) struct StripeState {
     pub(crate) leased: [usize; 2],
     /// What the file says of its leases.
     pub(crate) leases: LeaseHistory,
+    /// Segments that were not read when the file was opened, in the order of their numbers.
+    pub(crate) unread: Vec<Unread>,
     /// The sealed segment that is being reclaimed.
     pub(crate) victim: Option<Victim>,
     /// What was evicted last; a cache makes it at its first eviction.
@@ -139,6 +142,7 @@ impl Stripe {
                 sealed: Default::default(),
                 leased: [0; 2],
                 leases: LeaseHistory::default(),
+                unread: Vec::new(),
                 victim: None,
                 ghosts: None,
                 filling: true,
@@ -224,14 +228,17 @@ impl<'a> Writer<'a> {
 
     /// The entry of a key, expired or not.
     #[inline(always)]
-    pub(crate) fn locate(&self, hash: Hash, key: &[u8]) -> Option<Located<'a>> {
+    pub(crate) fn locate(&self, hash: Hash, key: &[u8]) -> Result<Option<Located<'a>>> {
         match self.locate_at_home(hash, key) {
-            Some(found) => Some(found),
-            None => self.find_record(hash, |record| record.key_is(key)),
+            Some(found) => Ok(Some(found)),
+            None => {
+                self.wake(hash)?;
+                Ok(self.find_record(hash, |record| record.key_is(key)))
+            }
         }
     }
 
-    /// The entry of a key's hash whose record satisfies a condition.
+    /// The entry of a key's hash whose record satisfies a condition. Its page is awake.
     #[inline(never)]
     pub(crate) fn find_record(
         &self,
@@ -265,7 +272,7 @@ impl<'a> Writer<'a> {
         self.append(found, hash, entry, moment)
     }
 
-    /// Writes a value of a key that is not at home: it lies elsewhere, or nowhere.
+    /// Writes a value of a key that is not at home: it lies elsewhere, or nowhere. Its page is awake.
     #[inline(never)]
     pub(crate) fn store_elsewhere(
         &mut self,
@@ -574,6 +581,7 @@ impl<'a> Writer<'a> {
     /// Checks the stripe against the invariants of ARCHITECTURE.md; answers the number of its entries.
     pub(crate) fn validate(&self) -> std::result::Result<usize, String> {
         let engine = self.engine;
+        self.wake_all().map_err(|error| error.to_string())?;
         let mut key = Vec::new();
         let mut hash_of = |slot: Slot| {
             key.clear();

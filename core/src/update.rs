@@ -111,7 +111,10 @@ impl Engine {
         let entry = NewEntry { key, value, expiry: 0, least_len: 0 };
         let done = match writer.locate_at_home(hash, key) {
             Some(found) => writer.store(Some(found), hash, entry, &moment),
-            None => writer.store_elsewhere(hash, entry, &moment),
+            None => {
+                writer.wake(hash)?;
+                writer.store_elsewhere(hash, entry, &moment)
+            }
         };
         let appended = writer.appended;
         drop(writer);
@@ -156,7 +159,7 @@ impl Engine {
         let hash = self.admit_key(key)?;
         let moment = self.moment();
         let mut writer = self.lock(hash, &moment)?;
-        if let Some(found) = writer.locate(hash, key)
+        if let Some(found) = writer.locate(hash, key)?
             && let Some(sum) = writer.add_in_place(&found, key, delta, &moment)
         {
             return Ok(sum);
@@ -213,7 +216,7 @@ impl Engine {
     ) -> Result<(T, Option<Version>)> {
         let mut attempt = 0;
         loop {
-            let found = writer.locate(hash, key);
+            let found = writer.locate(hash, key)?;
             let current = found
                 .as_ref()
                 .map(|found| Current { record: found.record, expiry: found.record.expiry() });

@@ -21,6 +21,15 @@ pub(crate) fn sum_of<const N: usize>(seed: u32, words: [u64; N]) -> u32 {
     crc32c::crc32c_append(seed, copy.0.as_flattened())
 }
 
+/// The same of any number of words.
+pub(crate) fn sum_of_words(seed: u32, words: &[u64]) -> u32 {
+    let mut copy = Copied([[0; WORD]; LONG_WORDS]);
+    words.chunks(LONG_WORDS).fold(seed, |sum, chunk| {
+        copy.0.iter_mut().zip(chunk).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+        crc32c::crc32c_append(sum, copy.0[..chunk.len()].as_flattened())
+    })
+}
+
 /// The same of words of the file. The caller knows that nobody stores to them, or else that the sum may be wrong.
 pub(crate) fn sum_of_shared(seed: u32, words: &[AtomicU64]) -> u32 {
     if words.len() <= SHORT_WORDS {

@@ -87,7 +87,9 @@ pub fn salvage_with(
 }
 
 fn verify_metered(path: &Path, meter: &Meter) -> Result<FileReport> {
-    let store = Store::open_metered(&Options::file(path).read_only(), meter)?;
+    let mut options = Options::file(path);
+    options.access = Access::Verify;
+    let store = Store::open_metered(&options, meter)?;
     store.check_structure(meter)?;
     let stats = store.stats();
     Ok(FileReport {

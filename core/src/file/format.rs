@@ -1,11 +1,13 @@
 //! Compares the tables of FORMAT.md on the file with what the code writes.
 
 use crate::file::check::{Place, RecordCheck, sum_of};
+use crate::file::checkpoint::{self, Head, Listed, Row};
 use crate::file::disk::{BootId, Disk, PAGE_BYTES};
 use crate::file::fake::FakeDisk;
 use crate::file::header::{self, HEADER_WORDS, HEADERS_BYTES, JOURNAL_BYTE, MAGIC, MainHeader};
 use crate::file::segment::{self, Lease, SEGMENT_TRAILER_WORDS, State};
 use crate::format::{DOCUMENT, Layout};
+use crate::index::Slot;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::region::WORD;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
@@ -117,6 +119,54 @@ fn segment_headers_are_those_of_the_document() {
         let constant = check.get(word, "sum") ^ u64::from(sum);
         assert!(DOCUMENT.contains(&format!("{name} `{constant:08X}`")), "{name} {constant:08X}");
     }
+}
+
+#[test]
+fn checkpoints_are_those_of_the_document() {
+    let layout = Layout::read("Checkpoint head", checkpoint::HEAD_WORDS * WORD);
+    let head = Head { epoch: 2, census: 3, leases: 4, segments: 5, pages: 6, slots: 7 };
+    let words = head.encode(&[8, 9]);
+    for (field, value) in [
+        ("magic", checkpoint::MAGIC),
+        ("epoch", 2),
+        ("census", 3),
+        ("leases", 4),
+        ("segments", 5),
+        ("pages", 6),
+        ("slots", 7),
+    ] {
+        assert_eq!(words[layout.words(field).0], value, "{field}");
+    }
+    let sum = words[..7].iter().chain(&[8, 9]).fold(0, |sum, word| sum_of(sum, [*word]));
+    assert_eq!(words[layout.words("check").0], u64::from(sum) | u64::from(!sum) << 32);
+    let magic: Vec<String> =
+        checkpoint::MAGIC.to_le_bytes().map(|byte| format!("{byte:02X}")).to_vec();
+    assert!(DOCUMENT.contains(&format!("the bytes {} |", magic.join(" "))));
+
+    let stripe = checkpoint::STRIPE_WORDS * WORD;
+    assert_eq!(Layout::read("Checkpoint stripe", stripe).words("pages"), (1, 1));
+
+    let layout = Layout::read("Listed segment", checkpoint::SEGMENT_WORDS * WORD);
+    let lifetimes = std::array::from_fn(|i| 20 + i as u32);
+    let listed = Listed { segment: 10, live_words: 11, lease: 12, lifetimes };
+    let words = listed.encode();
+    assert_eq!((words[0], words[layout.words("lease").0]), (10 | 11 << 32, 12));
+    let (first, count) = layout.words("lifetimes");
+    assert_eq!((words[first], words[first + count - 1]), (20 | 21 << 32, 30 | 31 << 32));
+
+    let layout = Layout::read("Listed page", checkpoint::ROW_WORDS * 64);
+    let row = Row { sum: 1, entries: 2, depth: 3, inseparable: true, continues: false, bits: 5 };
+    let [word, bits] = row.encode();
+    for (field, value) in
+        [("sum", 1), ("entries", 2), ("depth", 3), ("inseparable", 1), ("continues", 0)]
+    {
+        assert_eq!(layout.get(word, field), value, "{field}");
+    }
+    assert_eq!(layout.words_of_bits("bits"), 64..128);
+    assert_eq!(bits, 5);
+    let slot = Slot::new(7, 9);
+    let layout = Layout::read("Slot word", 64);
+    assert_eq!((layout.get(slot.0, "used"), layout.get(slot.asleep().0, "used")), (1, 0));
 }
 
 #[test]

@@ -124,8 +124,8 @@ impl MainHeader {
     /// Answers an error if a field lies outside its bounds, before anybody computes with it.
     fn check_bounds(&self, file_len: u64, copy: u64) -> Result<()> {
         let checkpoint_fits = self.checkpoint == 0
-            || self.checkpoint.is_multiple_of(8)
-                && (self.first_segment()..self.durable_len).contains(&self.checkpoint);
+            || self.checkpoint >= self.durable_len.max(self.first_segment())
+                && (self.checkpoint - self.first_segment()).is_multiple_of(self.segment_bytes);
         let wrong = |what| Err(Error::Corrupt { what, offset: copy * PAGE_BYTES });
         if self.durable_len < HEADERS_BYTES {
             return wrong("the main header's durable length is shorter than the header");
@@ -140,7 +140,7 @@ impl MainHeader {
             return wrong("the main header has more durable leases than leases");
         }
         if !checkpoint_fits {
-            return wrong("the main header's checkpoint lies outside the segments");
+            return wrong("the main header's checkpoint lies among the segments");
         }
         Ok(())
     }
@@ -444,7 +444,7 @@ mod tests {
             (13, &[NUMBERS_MAX + 1, u64::MAX]),
             (14, &[NUMBERS_MAX + 1, u64::MAX]),
             (15, &[0, 8191, 24_577, u64::MAX]),
-            (17, &[1, 8, 8192, 16_385, 20_480, u64::MAX]),
+            (17, &[1, 8, 8192, 16_384, 16_385, 20_480, 24_584, u64::MAX]),
             (18, &[21, u64::MAX]),
         ];
         for copy in [0, 1] {
@@ -464,7 +464,7 @@ mod tests {
                 }
             }
         }
-        let largest = [(13, NUMBERS_MAX), (14, NUMBERS_MAX), (15, 24_576), (17, 16_384)];
+        let largest = [(13, NUMBERS_MAX), (14, NUMBERS_MAX), (15, 24_576), (17, 24_576)];
         for (word, value) in largest {
             let mut words = [wide.encode(1), wide.encode(2)];
             words[1][word] = value;

@@ -8,6 +8,7 @@
 //!            a sync begins and ends, it is freed, another sync begins and ends, then it may be leased again
 //! ```
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
@@ -109,6 +110,35 @@ impl FileLog {
         lock(&self.header).header
     }
 
+    /// Number of the header's last writing.
+    pub(crate) fn epoch(&self) -> u64 {
+        lock(&self.header).epoch
+    }
+
+    /// Words that the file has.
+    pub(crate) fn file_words(&self) -> usize {
+        *lock(&self.len) as usize / WORD
+    }
+
+    /// Words of the file, which must hold all of them.
+    pub(crate) fn words_at(&self, byte: u64, count: usize) -> Result<&[AtomicU64]> {
+        let len = *lock(&self.len);
+        self.disk.words_before(len, byte, count)
+    }
+
+    /// Gets space and memory for words, and makes the file long enough.
+    pub(crate) fn prepare_words(&self, byte: u64, count: usize) -> Result<&[AtomicU64]> {
+        let first = byte / PAGE_BYTES * PAGE_BYTES;
+        let end = (byte + (count * WORD) as u64).next_multiple_of(PAGE_BYTES);
+        self.disk.allocate(first, end - first)?;
+        {
+            let mut len = lock(&self.len);
+            *len = (*len).max(end);
+        }
+        self.disk.populate(first, end - first)?;
+        self.words_at(byte, count)
+    }
+
     /// Whole segments that the file has.
     pub(crate) fn segments(&self) -> usize {
         let (header, len) = (self.header(), *lock(&self.len));
@@ -135,7 +165,9 @@ impl FileLog {
     pub(crate) fn begin_writing(&self) -> Result<()> {
         self.change_header(|header, disk| {
             header.clean = false;
-            header.checkpoint = 0;
+            if !is_on(Mutant::StaleCheckpoint) {
+                header.checkpoint = 0;
+            }
             if is_on(Mutant::LengthTooSoon) {
                 header.durable_len += 2 * header.segment_bytes;
             }
@@ -147,13 +179,23 @@ impl FileLog {
         })
     }
 
-    /// After everything was sealed: makes all durable and says that the store was closed.
-    pub(crate) fn end_writing(&self, segments: usize) -> Result<()> {
+    /// After everything was sealed: makes all durable and says that the store was closed. `store_checkpoint` is told the
+    /// census and answers where it has stored the index, if it has.
+    pub(crate) fn end_writing(
+        &self,
+        segments: usize,
+        store_checkpoint: impl FnOnce(u64) -> Option<Range<u64>>,
+    ) -> Result<()> {
         self.sync()?;
         let census = self.census(segments)?;
         // Space that was refused was not added to the file.
         let len = self.byte_of(segments).min(*lock(&self.len));
-        let shrinks = len < self.header().durable_len;
+        // Only now: it lies in segments that were freed, which are durably so.
+        let checkpoint = store_checkpoint(census).unwrap_or(0..len);
+        if checkpoint.start != 0 {
+            self.sync()?;
+        }
+        let shrinks = checkpoint.end < self.header().durable_len;
         // Neither copy may say that a file is longer than it is: one whose end was lost is refused.
         for _ in 0..if shrinks { 2 } else { 1 } {
             self.change_header(|header, disk| {
@@ -161,11 +203,12 @@ impl FileLog {
                 header.unordered = false;
                 header.durable_lease = header.leases;
                 header.durable_len = len;
+                header.checkpoint = checkpoint.start;
                 header.census = census;
                 header.latest_ms = header.latest_ms.max(disk.now_ms());
             })?;
         }
-        self.disk.truncate(len)
+        self.disk.truncate(checkpoint.end)
     }
 
     /// The sum of what the first segments say of their leases.

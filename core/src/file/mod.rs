@@ -4,6 +4,7 @@
 //! `check` that bytes are what was written. FORMAT.md describes every byte and argues every crash.
 
 pub(crate) mod check;
+mod checkpoint;
 pub(crate) mod copy;
 #[cfg(all(test, not(loom)))]
 mod crash;
@@ -26,4 +27,5 @@ pub(crate) mod segment;
 #[cfg(all(test, not(loom)))]
 mod sweep;
 mod syncer;
+pub(crate) mod wake;
 mod window;

@@ -27,6 +27,8 @@ pub(crate) enum Mutant {
     NumbersAgain,
     /// A sync that failed is tried again.
     SyncAgain,
+    /// The index checkpoint is believed although the file was written since.
+    StaleCheckpoint,
 }
 
 /// Whether the bug is switched on, in this thread of a test.

@@ -49,7 +49,7 @@ impl Storage for FileStorage {
 fn map_bytes(options: &Options, len: u64) -> u64 {
     let max_bytes = match options.access {
         Access::Write => options.max_bytes,
-        Access::Read | Access::Salvage => options.max_bytes.max(len),
+        Access::Read | Access::Verify | Access::Salvage => options.max_bytes.max(len),
     };
     let map_bytes = max_bytes.checked_next_power_of_two().and_then(|bytes| bytes.checked_mul(2));
     map_bytes.map_or(u64::MAX, |bytes| bytes.saturating_add(BESIDE_SEGMENTS))
@@ -59,7 +59,7 @@ fn map_bytes(options: &Options, len: u64) -> u64 {
 fn max_bytes(options: &Options, found: &MainHeader, len: u64) -> u64 {
     match options.access {
         Access::Write => options.max_bytes,
-        Access::Read | Access::Salvage => {
+        Access::Read | Access::Verify | Access::Salvage => {
             let most = MAX_FILE_SEGMENTS as u64 * found.segment_bytes;
             options.max_bytes.min(most).max(found.segments_in(len) * found.segment_bytes)
         }
@@ -71,7 +71,7 @@ impl Engine {
     pub(crate) fn open_file(path: &Path, options: &Options, meter: &Meter) -> Result<Engine> {
         let mode = match options.access {
             Access::Write => Mode::ReadWrite,
-            Access::Read | Access::Salvage => Mode::ReadOnly,
+            Access::Read | Access::Verify | Access::Salvage => Mode::ReadOnly,
         };
         let disk = RealDisk::open(path, |len| map_bytes(options, len), mode)?;
         Engine::open_on(Arc::new(disk), options, meter)
@@ -144,7 +144,7 @@ impl Engine {
             end = end.max(stripe.state.segments().map(|segment| segment + 1).max().unwrap_or(0));
             stripe.close_window(file)?;
         }
-        file.end_writing(end)
+        file.end_writing(end, |census| self.store_checkpoint(file, end, census))
     }
 }
 

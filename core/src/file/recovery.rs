@@ -15,10 +15,13 @@ use crate::file::log::FileLog;
 use crate::file::mutant::{Mutant, is_on};
 use crate::file::progress::Meter;
 use crate::file::segment::{Found, Lease, State};
+use crate::file::wake::Unread;
 use crate::log::record::Record;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::options::Access;
 
+/// Records whose cache misses overlap when they are made to count.
+const GROUP: usize = 32;
 /// Segments that are worth a thread.
 const SEGMENTS_PER_THREAD: usize = 32;
 
@@ -100,6 +103,14 @@ impl Engine {
             meter.expect(bytes);
             return self.salvage(&stripes, meter);
         }
+        if (header.clean || is_on(Mutant::StaleCheckpoint))
+            && header.checkpoint != 0
+            && file.access() != Access::Verify
+            && let Some(windows) = all_sealed(&stripes)
+            && self.load_checkpoint(file, &windows, total)?
+        {
+            return self.begin_writing(file);
+        }
         // Each record is checked, then counts.
         meter.expect(2 * bytes);
         let plans: Vec<Plan> = self.side_by_side(stripes, total, plan)?;
@@ -116,6 +127,10 @@ impl Engine {
         self.side_by_side(plans.into_iter().enumerate().collect(), total, |(number, plan)| {
             self.replay(number, &plan, header.versions, meter)
         })?;
+        self.begin_writing(file)
+    }
+
+    fn begin_writing(&self, file: &FileLog) -> Result<()> {
         if file.access() == Access::Write { file.begin_writing() } else { Ok(()) }
     }
 
@@ -136,7 +151,8 @@ impl Engine {
                     let number = leased.lease.number;
                     match Record::whole(self.log.view(), first + next, room, number) {
                         Some(record) => {
-                            writer.replay(record, &mut key, &moment)?;
+                            let hash = writer.prefetch_bucket(&record, &mut key);
+                            writer.replay(record, hash, &mut key, &moment)?;
                             next += record.header.extent();
                         }
                         None => next += 1,
@@ -324,6 +340,7 @@ impl Engine {
         let moment = self.moment();
         let mut writer = self.lock_stripe(number, &moment)?;
         writer.state.writes = versions;
+        let mut group = Vec::with_capacity(GROUP);
         let mut key = Vec::new();
         for (segment, used) in &plan.window {
             meter.advance(self.geometry.segment_bytes() as u64)?;
@@ -331,9 +348,16 @@ impl Engine {
             let first = self.geometry.first_word(*segment);
             let mut next = first + SEGMENT_HEADER_WORDS;
             while next < first + used {
-                let record = Record::at(self.log.view(), next);
-                writer.replay(record, &mut key, &moment)?;
-                next += record.header.extent();
+                group.clear();
+                while group.len() < GROUP && next < first + used {
+                    let record = Record::at(self.log.view(), next);
+                    group.push((record, writer.prefetch_bucket(&record, &mut key)));
+                    next += record.header.extent();
+                }
+                writer.prefetch_records(&group);
+                for (record, hash) in &group {
+                    writer.replay(*record, *hash, &mut key, &moment)?;
+                }
             }
             writer.stripe.counters.slack_words.add(writer.slack_of(*segment));
         }
@@ -375,6 +399,19 @@ impl Engine {
             Ok(all)
         })
     }
+}
+
+/// The window of each stripe, if all its segments are sealed.
+fn all_sealed(stripes: &[Leases]) -> Option<Vec<Vec<Unread>>> {
+    let unread = |leased: &Leased| match leased.state {
+        State::Sealed { used_words } => {
+            let (segment, lease) = (leased.segment, leased.lease.number);
+            Some(Unread { segment, lease, used_words: used_words as usize })
+        }
+        _ => None,
+    };
+    let window = |stripe: &Leases| stripe.leased.iter().map(unread).collect();
+    stripes.iter().map(window).collect()
 }
 
 fn corrupt(trust: Trust, leased: &Leased, what: &'static str) -> Error {

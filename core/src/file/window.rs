@@ -203,10 +203,30 @@ impl<'a> Writer<'a> {
         self.state.leases.last = self.lease_in(segment);
     }
 
+    /// The hash of a record's key, whose bucket is asked for.
+    pub(crate) fn prefetch_bucket(&self, record: &Record<'a>, key: &mut Vec<u8>) -> Hash {
+        key.clear();
+        record.copy_key(key);
+        let hash = self.engine.hasher.hash(key);
+        let page = self.stripe.directory.home(&self.engine.index, hash);
+        self.engine.index.prefetch_bucket(page, hash);
+        self.engine.index.prefetch_row(page);
+        hash
+    }
+
+    /// Asks for the records that these may hide, whose buckets were asked for.
+    pub(crate) fn prefetch_records(&self, group: &[(Record<'a>, Hash)]) {
+        for (_, hash) in group {
+            let page = self.stripe.directory.home(&self.engine.index, *hash);
+            self.engine.prefetch_record(page, *hash);
+        }
+    }
+
     /// Lets a record of an adopted segment count.
     pub(crate) fn replay(
         &mut self,
         record: Record<'a>,
+        hash: Hash,
         key: &mut Vec<u8>,
         moment: &Moment<'_>,
     ) -> Result<()> {
@@ -221,7 +241,6 @@ impl<'a> Writer<'a> {
         }
         key.clear();
         record.copy_key(key);
-        let hash = engine.hasher.hash(key);
         if key.is_empty() || engine.hasher.stripe(hash) != self.state.number {
             return Err(wrong("a record lies in a stripe that its key does not belong to"));
         }
@@ -248,6 +267,7 @@ impl<'a> Writer<'a> {
         if let Some(Open { segment, next, .. }) = self.state.open[Pool::Admission as usize].take() {
             let used_words = (next - self.engine.geometry.first_word(segment)) as u32;
             file.set_state(segment, State::Sealed { used_words })?;
+            self.state.sealed[Pool::Admission as usize].push_back(segment);
         }
         Ok(())
     }

@@ -211,6 +211,10 @@ impl Directory {
             return false;
         }
         let buddy = self.page_at(index, depth, bits ^ 1 << (depth - 1));
+        if index.is_asleep(page) || index.is_asleep(buddy) {
+            // Nobody knows the hashes of its keys.
+            return false;
+        }
         if index.info(buddy).depth() != depth || index.count(page) + index.count(buddy) > most {
             return false;
         }
@@ -267,8 +271,13 @@ impl Directory {
         true
     }
 
+    /// Makes the directory of a stripe without entries as deep as it is going to be. Nobody else uses it yet.
+    pub(super) fn deepen(&self, depth: u32) {
+        self.depth.store(depth.into(), Ordering::Relaxed);
+    }
+
     /// Lets every word with these low bits name a page.
-    fn redirect(&self, index: &Index, bits: u64, depth: u32, page: usize) {
+    pub(super) fn redirect(&self, index: &Index, bits: u64, depth: u32, page: usize) {
         for i in (bits as usize..1 << self.depth()).step_by(1 << depth) {
             // Pairs with the acquire load in `page`: whoever sees the new page sees its slots.
             index.directories.view().word(self.first + i).store(page as u64, Ordering::Release);
@@ -363,9 +372,10 @@ fn entries_to_merge(index: &Index, lower: usize, upper: usize) -> Vec<Slot> {
 }
 
 /// Makes the page's version odd and the page with its chain empty; returns the chain's overflow pages.
-fn begin_move(index: &Index, page: usize, depth: u32) -> Vec<usize> {
+pub(super) fn begin_move(index: &Index, page: usize, depth: u32) -> Vec<usize> {
     let version = index.version(page);
-    version.store(version.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    // That of a page that sleeps is odd already, and stays so.
+    version.store((version.load(Ordering::Relaxed) + 1) | 1, Ordering::Relaxed);
     // Pairs with the acquire fence at the end of a reader's miss: a reader that saw any of the stores below sees
     // the odd version, or a later one.
     fence(Ordering::Release);
@@ -377,7 +387,7 @@ fn begin_move(index: &Index, page: usize, depth: u32) -> Vec<usize> {
 }
 
 /// Puts an entry into a page that is being laid out anew, with overflow pages from `spare` where it is full.
-fn place_again(index: &Index, head: usize, slot: Slot, spare: &mut Vec<usize>) {
+pub(super) fn place_again(index: &Index, head: usize, slot: Slot, spare: &mut Vec<usize>) {
     // All that a page looks at.
     let hash = Hash::of_slot(slot.tag(), 0);
     let place = loop {
@@ -394,7 +404,7 @@ fn place_again(index: &Index, head: usize, slot: Slot, spare: &mut Vec<usize>) {
 }
 
 /// Makes the page's version even again. Release: pairs with a reader's first load of the version.
-fn end_move(index: &Index, page: usize) {
+pub(super) fn end_move(index: &Index, page: usize) {
     let version = index.version(page);
     version.store(version.load(Ordering::Relaxed) + 1, Ordering::Release);
 }

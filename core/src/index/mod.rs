@@ -4,6 +4,7 @@
 //! no key and no pointer. Beside each page lies a row of the page table: its version, its count, and for each bucket
 //! how many entries probed past it.
 
+mod asleep;
 mod directory;
 #[cfg(all(test, not(loom)))]
 mod format;
@@ -18,6 +19,7 @@ use crate::hash::Hash;
 use crate::region::Region;
 use crate::sync::{AtomicU64, Ordering, store_beside_swaps};
 
+pub(crate) use asleep::Outline;
 pub(crate) use directory::{Directory, Helpers};
 pub(crate) use page::Place;
 use slot::NARROW_ADDRESS_BITS;

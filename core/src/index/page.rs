@@ -72,7 +72,7 @@ impl Info {
         ((self.0 >> 32) as usize).checked_sub(1)
     }
 
-    fn with_entries(self, entries: usize) -> Info {
+    pub(super) fn with_entries(self, entries: usize) -> Info {
         Info(self.0 & !0xffff | entries as u64)
     }
 
@@ -80,7 +80,7 @@ impl Info {
         Info(self.0 | 1 << 24)
     }
 
-    fn with_overflow(self, page: usize) -> Info {
+    pub(super) fn with_overflow(self, page: usize) -> Info {
         Info(self.0 & 0xffff_ffff | (page as u64 + 1) << 32)
     }
 }
@@ -220,7 +220,7 @@ impl Index {
     }
 
     /// The pages of a chain, in the order of probing.
-    pub(super) fn chain(&self, head: usize) -> impl Iterator<Item = usize> {
+    pub(crate) fn chain(&self, head: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(head), |page| self.info(*page).overflow())
     }
 

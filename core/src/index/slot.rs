@@ -3,7 +3,7 @@
 use crate::hash::Hash;
 
 pub(super) const TAG_SHIFT: u32 = 48;
-const USED_SHIFT: u32 = 47;
+pub(super) const USED_SHIFT: u32 = 47;
 const NOTE_SHIFT: u32 = ADDRESS_BITS;
 const ADDRESS_BITS: u32 = 45;
 /// Bits of an address that lie below the byte with the note.

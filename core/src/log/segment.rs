@@ -16,6 +16,8 @@ pub(crate) const LEASED_AT_WORD: usize = 2;
 
 /// Lifetimes are counted in classes, so that reclaim knows where the expired records are without reading them.
 const EXPIRY_CLASSES: usize = 4;
+/// Numbers that say what lifetimes the records of a segment have.
+pub(crate) const LIFETIME_NUMBERS: usize = 3 * EXPIRY_CLASSES;
 /// Longest lifetime of each class but the last, in milliseconds: a minute, an hour, a day.
 const CLASS_LIMIT_MS: [u64; EXPIRY_CLASSES - 1] = [60_000, 3_600_000, 86_400_000];
 
@@ -205,7 +207,8 @@ impl Account {
     }
 
     pub(crate) fn sub_live(&self, words: usize) {
-        set(&self.live_words, self.live_words() - words);
+        // What a hostile file says may be less.
+        set(&self.live_words, self.live_words().saturating_sub(words));
     }
 
     /// Notes a record of `words` words that expires at `expiry_ms`.
@@ -228,6 +231,29 @@ impl Account {
         };
         let words = |class: &ExpiryClass| class.words.load(Ordering::Relaxed) as usize;
         self.expiry.iter().filter(over).map(words).sum::<usize>().min(self.live_words())
+    }
+
+    /// What is noted of lifetimes.
+    pub(crate) fn lifetimes(&self) -> [u32; LIFETIME_NUMBERS] {
+        let numbers = |class: &ExpiryClass| {
+            [&class.words, &class.first_s, &class.last_s]
+                .map(|number| number.load(Ordering::Relaxed))
+        };
+        let mut lifetimes = [0; LIFETIME_NUMBERS];
+        for (to, class) in lifetimes.chunks_mut(3).zip(&self.expiry) {
+            to.copy_from_slice(&numbers(class));
+        }
+        lifetimes
+    }
+
+    /// Notes lifetimes as they were noted before; answers the words of records that have one.
+    pub(crate) fn set_lifetimes(&self, lifetimes: &[u32; LIFETIME_NUMBERS]) -> usize {
+        for (from, class) in lifetimes.chunks(3).zip(&self.expiry) {
+            class.words.store(from[0], Ordering::Relaxed);
+            class.first_s.store(from[1], Ordering::Relaxed);
+            class.last_s.store(from[2], Ordering::Relaxed);
+        }
+        self.expiry.iter().map(|class| class.words.load(Ordering::Relaxed) as usize).sum()
     }
 
     /// Whether any record here was given a lifetime.

@@ -160,6 +160,17 @@ impl Space {
         self.publish(&state);
     }
 
+    /// Takes over index pages, the next ones that were never handed out, and bytes of directories, of a file, in which neither
+    /// counts in the budget.
+    pub(crate) fn adopt_pages(&self, pages: usize, table_bytes: usize) {
+        let mut state = self.lock();
+        state.next_page += pages;
+        let piece = self.geometry.index_piece;
+        let committed = state.next_page.next_multiple_of(piece).min(self.geometry.pages);
+        state.committed_pages = state.committed_pages.max(committed);
+        state.table_bytes += table_bytes;
+    }
+
     /// Takes a segment back that was leased and could not be used.
     pub(crate) fn unlease(&self, segment: usize) {
         let mut state = self.lock();
