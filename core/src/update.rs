@@ -140,7 +140,7 @@ impl Engine {
     #[inline]
     pub(crate) fn acknowledge(&self, appended: usize) -> Result<()> {
         match &self.file {
-            Some(file) if appended > 0 => file.acknowledge(),
+            Some(file) if appended > 0 || file.owes_sync() => file.acknowledge(),
             _ => Ok(()),
         }
     }

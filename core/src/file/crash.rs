@@ -254,6 +254,14 @@ impl Trial {
             }
         };
         self.verify(&engine, &past);
+        if self.dice.below(20) == 0 {
+            // The process that opened it dies at once: on the same boot, what was forgiven before would be an error.
+            let again = disk_of(&disk.process_image(None), boot);
+            let again = open(&again, self.level, self.eviction).unwrap_or_else(|error| {
+                panic!("opened again after a {cut:?} cut, level {:?}: {error:?}", self.level)
+            });
+            self.verify(&again, &past);
+        }
         if twice {
             // What it opened with is not undone, whatever it does next.
             let found: BTreeMap<usize, Past> =

@@ -49,6 +49,8 @@ pub(crate) struct FileLog {
     refused: Mutex<Option<Error>>,
     /// Whether anything was appended since the last time that the interval ended.
     dirty: AtomicU64,
+    /// At level `sync`, the sync that makes the last eviction durable; 0 if there was none.
+    evicted: AtomicU64,
 }
 
 /// Segments whose live records were copied elsewhere, in that order.
@@ -93,6 +95,7 @@ impl FileLog {
             len: Mutex::new(len),
             refused: Mutex::default(),
             dirty: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
             disk,
         })
     }
@@ -348,7 +351,6 @@ impl FileLog {
         for turn in 0..3 {
             let mut retired = lock(&self.retired);
             let finished = self.syncer.finished();
-            let marked = self.syncer.next();
             let done = |list: &mut Vec<(Ticket, usize)>| {
                 let count = list.partition_point(|(ticket, _)| *ticket <= finished);
                 list.drain(..count).map(|(_, segment)| segment).collect::<Vec<_>>()
@@ -356,7 +358,8 @@ impl FileLog {
             reusable.extend(done(&mut retired.freed));
             for segment in done(&mut retired.copied) {
                 self.set_state(segment, State::Freed)?;
-                retired.freed.push((marked, segment));
+                // Asked now that the mark is stored: a sync that has started since may have passed it.
+                retired.freed.push((self.syncer.next(), segment));
             }
             let waiting = waits(&retired);
             drop(retired);
@@ -368,16 +371,35 @@ impl FileLog {
         Ok(reusable)
     }
 
-    /// Whether segments wait for syncs.
+    /// Whether segments wait for syncs that were not done yet.
     pub(crate) fn is_waiting(&self) -> bool {
         let retired = lock(&self.retired);
-        !retired.copied.is_empty() || !retired.freed.is_empty()
+        let finished = self.syncer.finished();
+        retired.copied.iter().chain(&retired.freed).any(|(ticket, _)| *ticket > finished)
     }
 
     /// Asked before every change.
     #[inline]
     pub(crate) fn admit(&self) -> Result<()> {
         if self.access == Access::Write { self.syncer.check() } else { Err(Error::ReadOnly) }
+    }
+
+    /// Notes that an entry was evicted, which no acknowledgement has waited for yet. Under the lock of its stripe.
+    pub(crate) fn note_eviction(&self) {
+        match self.durability {
+            Durability::Process => {}
+            Durability::Interval(_) => self.dirty.store(1, Ordering::Relaxed),
+            Durability::Sync => {
+                self.evicted.fetch_max(self.syncer.next(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether an operation that found nothing must wait for a sync, because what it did not find may have been evicted.
+    #[inline]
+    pub(crate) fn owes_sync(&self) -> bool {
+        let evicted = self.evicted.load(Ordering::Relaxed);
+        evicted > 0 && evicted > self.syncer.finished()
     }
 
     /// What was appended may be acknowledged when this answers.

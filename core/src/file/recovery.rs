@@ -68,12 +68,23 @@ struct Plan {
     void: Vec<usize>,
 }
 
+/// What all segments say of themselves.
+#[derive(Debug)]
+struct Survey {
+    /// Segments that were ever leased.
+    total: usize,
+    /// For each stripe its leases in order, and its greatest one that was freed.
+    stripes: Vec<Leases>,
+    /// Segments whose lease was never synced, so that they say nothing that was written.
+    torn: Vec<usize>,
+}
+
 impl Engine {
     /// Takes over what a file holds. Nobody else uses the engine yet.
     pub(crate) fn recover(&self, file: &FileLog, meter: &Meter) -> Result<()> {
         let header = file.header();
         let everything = header.clean || header.boot.is_same_boot(file.disk().boot_id());
-        let (total, stripes) = self.survey(file, everything, meter)?;
+        let Survey { total, stripes, torn } = self.survey(file, everything, meter)?;
         let bytes = (total * self.geometry.segment_bytes()) as u64;
         let numbers = stripes.iter().flat_map(|stripe| &stripe.leased);
         let greatest = numbers.map(|leased| leased.lease.number).max().unwrap_or(0);
@@ -115,7 +126,7 @@ impl Engine {
         meter.expect(2 * bytes);
         let plans: Vec<Plan> = self.side_by_side(stripes, total, plan)?;
         if file.access() == Access::Write {
-            self.mark(file, &plans)?;
+            self.mark(file, &plans, &torn)?;
         }
         let leased: Vec<usize> =
             plans.iter().flat_map(|plan| &plan.window).map(|(segment, _)| *segment).collect();
@@ -164,13 +175,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Segments that were ever leased, and for each stripe its leases in order and its greatest one that was freed.
-    fn survey(
-        &self,
-        file: &FileLog,
-        everything: bool,
-        meter: &Meter,
-    ) -> Result<(usize, Vec<Leases>)> {
+    fn survey(&self, file: &FileLog, everything: bool, meter: &Meter) -> Result<Survey> {
+        let mut torn = Vec::new();
         let mut stripes = vec![Leases::default(); self.stripes.len()];
         let mut total = 0;
         for number in 0..file.segments() {
@@ -185,7 +191,7 @@ impl Engine {
                     });
                 }
                 // A lease that was never synced.
-                Found::Damaged => {}
+                Found::Damaged => torn.push(number),
                 Found::Leased { lease, state, .. } => {
                     let stripe = &mut stripes[lease.stripe as usize];
                     match state {
@@ -207,7 +213,7 @@ impl Engine {
         for stripe in &mut stripes {
             stripe.leased.sort_by_key(|leased| leased.lease.number);
         }
-        Ok((total, stripes))
+        Ok(Survey { total, stripes, torn })
     }
 
     fn plan(&self, found: &Leases, trust: Trust, meter: &Meter) -> Result<Plan> {
@@ -311,8 +317,12 @@ impl Engine {
         }
     }
 
-    fn mark(&self, file: &FileLog, plans: &[Plan]) -> Result<()> {
-        let mut marked = false;
+    fn mark(&self, file: &FileLog, plans: &[Plan], torn: &[usize]) -> Result<()> {
+        let mut marked = !torn.is_empty();
+        for segment in torn {
+            // Nobody has leased it. Left as it is, it would be an error when the file is opened again on the same boot.
+            file.segment(*segment)?.blank();
+        }
         for plan in plans {
             let out = plan.out.iter().map(|segment| (*segment, State::Freed));
             let void = plan.void.iter().filter(|_| !is_on(Mutant::UnmarkedVoid));

@@ -130,6 +130,13 @@ impl<'a> Segment<'a> {
         }
     }
 
+    /// Makes it a segment that never was leased.
+    pub(crate) fn blank(&self) {
+        for word in self.places().into_iter().flatten() {
+            word.store(0, Release);
+        }
+    }
+
     /// Changes the state, in the header first.
     pub(crate) fn set_state(&self, lease: &Lease, state: State) {
         let check = encode(lease, state, self.address)[CHECK_WORD];

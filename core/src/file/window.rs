@@ -86,7 +86,11 @@ impl<'a> Writer<'a> {
         }
         let mut key = Vec::new();
         found.record.copy_key(&mut key);
-        self.append_mark(Kind::Tombstone, &key, moment)
+        self.append_mark(Kind::Tombstone, &key, moment)?;
+        if let Some(file) = &self.engine.file {
+            file.note_eviction();
+        }
+        Ok(())
     }
 
     /// Appends a record that no slot names. It may take what fresh records leave to reclaim: to remove makes room.

@@ -65,7 +65,7 @@ impl Slot {
 
     /// The same slot, in a store, with what its key's hash says of the next splits of a page of this local depth.
     pub(crate) fn with_foresight(self, hash: Hash, depth: u32) -> Slot {
-        self.with_note(Self::NOTE_END | hash.bits_from(depth) % Self::NOTE_END)
+        self.with_note(Self::NOTE_END | (hash.bits_from(depth) % Self::NOTE_END))
     }
 
     /// What a slot of a store, in a page whose keys share the low `depth` directory bits `shared`, tells of its key's hash, and
@@ -88,7 +88,7 @@ impl Slot {
             note => {
                 let note = note << 1 | u64::from(upper);
                 let fits = note <= Self::NOTE_MAX;
-                self.with_note(if fits { note } else { Self::NOTE_END | note % Self::NOTE_END })
+                self.with_note(if fits { note } else { Self::NOTE_END | (note % Self::NOTE_END) })
             }
         }
     }
