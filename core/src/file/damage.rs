@@ -131,6 +131,31 @@ fn flipped_bits_in_a_file_that_a_dead_process_left() {
     flip_bits(false);
 }
 
+/// What is damaged in one place of a segment and right in the other is not passed on to the next lease.
+#[test]
+fn files_with_a_damaged_header_are_written_to() {
+    let (image, mut model) = image(true);
+    let first = header_of(&image).first_segment() as usize;
+    let stride = if is_full() { 1 } else { 7 };
+    let lease_bits = (first..image.len()).step_by(SEGMENT).flat_map(|at| 8 * at..8 * (at + 8));
+    let mut opened = 0;
+    model.insert("new".into(), Some(b"1".to_vec()));
+    for bit in lease_bits.step_by(stride) {
+        let mut damaged = image.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let disk = Arc::new(FakeDisk::with_image(&damaged, RESERVED));
+        disk.set_boot(BootId(1));
+        if let Ok(store) = Store::open_on(disk.clone(), &options()) {
+            store.set("new", "1").unwrap();
+            drop(store);
+            opened += u64::from(check(&disk.process_image(None), &model, BootId(1), &|| {
+                format!("written to with bit {bit} flipped")
+            }));
+        }
+    }
+    assert!(opened > 0);
+}
+
 #[test]
 fn cut_off_files() {
     let (image, model) = image(true);

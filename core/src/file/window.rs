@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file::log::FileLog;
 use crate::file::mutant::{Mutant, is_on};
-use crate::file::segment::{Lease, State};
+use crate::file::segment::{Found, Lease, Segment, State};
 use crate::hash::Hash;
 use crate::log::record::{Header, Kind, Record};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
@@ -46,17 +46,21 @@ impl<'a> Writer<'a> {
     #[inline]
     pub(crate) fn seal_in_file(&self, record: &Record<'_>) {
         if self.engine.geometry.in_file {
-            record.seal(self.lease_of(record.start));
+            let segment = self.engine.geometry.segment_of(record.start);
+            // This opening has written it.
+            record.seal(self.engine.log.view().load(self.engine.geometry.first_word(segment)));
         }
     }
 
-    /// The lease of the segment in which a word lies.
-    fn lease_of(&self, word: usize) -> u64 {
-        self.lease_in(self.engine.geometry.segment_of(word))
-    }
-
+    /// The lease of a segment that was found in the file: what its header says may be damaged, and its trailer right.
     fn lease_in(&self, segment: usize) -> u64 {
-        self.engine.log.view().load(self.engine.geometry.first_word(segment))
+        let (log, geometry) = (self.engine.log.view(), &self.engine.geometry);
+        let first = geometry.first_word(segment);
+        let words = log.run(first, geometry.segment_words());
+        match Segment::new(words, first as u64, self.engine.stripes.len() as u64).read() {
+            Found::Leased { lease, .. } => lease.number,
+            _ => log.load(first),
+        }
     }
 
     /// Removes an entry because somebody asked for it; in a file, with a record that says so.
