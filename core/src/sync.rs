@@ -172,6 +172,12 @@ mod modelled {
                     self.0.fetch_add(value, order)
                 }
 
+                #[allow(dead_code, reason = "not every width is raised")]
+                pub(crate) fn fetch_max(&self, value: $number, order: Ordering) -> $number {
+                    take_turn();
+                    self.0.fetch_max(value, order)
+                }
+
                 #[allow(dead_code, reason = "not every width is swapped")]
                 pub(crate) fn swap(&self, value: $number, order: Ordering) -> $number {
                     take_turn();
