@@ -217,9 +217,11 @@ static void damage_is_found_and_the_rest_is_saved(void) {
     report = new_report();
     FAILS(NYALA_ERR_CORRUPT, "corrupt at byte", nyala_verify(path, &report));
     CHECK(report.entries == 0);
-    REFUSED(NYALA_ERR_CORRUPT, "corrupt at byte", options);
+    /* One that was closed is opened without a look at its records. */
     options.flags = NYALA_OPEN_READ_ONLY;
-    REFUSED(NYALA_ERR_CORRUPT, "corrupt at byte", options);
+    ANSWERS(NYALA_OK, nyala_open(&options, &store));
+    CHECK(!holds_all(store));
+    nyala_close(store);
     ANSWERS(NYALA_OK, nyala_salvage(path, copy, &report));
     CHECK(report.entries == ENTRIES - 1);
     now = read_file(path, &at);
