@@ -720,16 +720,20 @@ nyala_status nyala_exists(struct nyala_store *store, const void *key, size_t key
  * Lets an entry live for ttl_ms milliseconds from now, 1 or more. Its version stays.
  *
  * Returns NYALA_OK; NYALA_NOT_FOUND. Errors: NYALA_ERR_INVALID_ARGUMENT (ttl_ms 0; a NULL; an empty key),
- * NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FULL (an entry that never had a lifetime grows by 8 bytes),
- * NYALA_ERR_FORKED; after each the entry is as it was. Threads: any. Cost: as nyala_delete.
+ * NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FULL (an entry that never had a lifetime grows by 8 bytes; in
+ * a file it is written again), NYALA_ERR_FORKED; after each the entry is as it was. Threads: any. Cost: as nyala_delete;
+ * in a file, as nyala_set of the value.
  */
-nyala_status nyala_expire(struct nyala_store *store, const void *key, size_t key_len, uint64_t ttl_ms);
+nyala_status nyala_expire(struct nyala_store *store,
+                          const void *key,
+                          size_t key_len,
+                          uint64_t ttl_ms);
 
 /**
  * Takes an entry's time to live away. Its version stays.
  *
  * Returns NYALA_OK (the entry does not expire, whether or not it did before); NYALA_NOT_FOUND. Errors, threads, cost:
- * as nyala_delete.
+ * as nyala_delete; in a file as nyala_expire.
  */
 nyala_status nyala_persist(struct nyala_store *store, const void *key, size_t key_len);
 

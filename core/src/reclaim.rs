@@ -224,7 +224,7 @@ impl Engine {
     /// Gives retired segments back whose syncs are done; whether there were any. With `hurry`, waits for these syncs.
     pub(crate) fn reuse_retired(&self, hurry: bool) -> Result<bool> {
         let Some(file) = &self.file else { return Ok(false) };
-        let segments = file.reusable(hurry)?;
+        let segments = file.reusable(hurry, |segment| self.segments.unpinned(segment))?;
         for segment in &segments {
             self.space.give_back(*segment, self.segments.unpinned(*segment), &self.log);
         }
@@ -282,7 +282,11 @@ impl Engine {
             true => Aim::Evict(Keep::Nothing),
             false => self.usual_aim(),
         };
-        let segment = self.geometry.segment_words();
+        // In a file as many segments at once as a run takes: to wait for syncs after each would take long.
+        let segment = match self.geometry.in_file {
+            true => words.max(self.geometry.segment_words()),
+            false => self.geometry.segment_words(),
+        };
         let gained = self.reclaim(segment, aim, moment)? > 0
             // Pins may hold what the survivors need.
             || self.evicts && self.reclaim(segment, Aim::Evict(Keep::Nothing), moment)? > 0
@@ -305,6 +309,15 @@ impl Engine {
             }
             loop {
                 let mut writer = self.lock_stripe(number, moment)?;
+                if writer.drop_expired_runs(moment) {
+                    drop(writer);
+                    self.tell(number, moment);
+                    dropped = true;
+                    if enough() {
+                        return Ok(true);
+                    }
+                    continue;
+                }
                 if writer.state.victim.is_none() {
                     writer.state.victim = writer.choose_expired(moment);
                 }
@@ -382,6 +395,7 @@ impl Engine {
                 }
             }
         }
+        self.reuse_retired(false)?;
         let mut more = true;
         while more {
             more = self.space.trim(&self.segments, &self.log);
@@ -424,7 +438,7 @@ impl<'a> Writer<'a> {
         while count < STEP_RECORDS && next < end {
             let record = Record::at(engine.log.view(), next);
             let kind = record.header.kind();
-            if kind.is_some() && kind != Some(Kind::Value) {
+            if matches!(kind, Some(Kind::Tombstone | Kind::Clear)) {
                 // A mark: nothing older is left that it could hide.
                 next += record.header.extent();
                 continue;
@@ -444,13 +458,20 @@ impl<'a> Writer<'a> {
             count += 1;
             next += record.header.extent();
         }
-        for (start, hash) in &records[..count] {
+        for (i, (start, hash)) in records[..count].iter().enumerate() {
             if self.keep_or_drop(*start, *hash, &victim, moment) == Err(NeedRoom) {
                 self.state.victim = Some(Victim { next: *start, ..victim });
                 return Ok(Step::NoRoom);
             }
+            // A run that goes is enough for a step.
+            if self.let_go > 0
+                && let Some((after, _)) = records[..count].get(i + 1)
+            {
+                next = *after;
+                break;
+            }
         }
-        let walked = next - victim.next;
+        let walked = next - victim.next + self.let_go;
         let copied = victim.copied + self.stripe.counters.words_moved.get() - moved;
         if next < end {
             self.state.victim = Some(Victim { next, copied, ..victim });
@@ -484,13 +505,16 @@ impl<'a> Writer<'a> {
         victim: &Victim,
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
-        let Some(found) = self.find_record(hash, |record| record.start == start) else {
-            return Ok(());
+        let record = Record::at(self.engine.log.view(), start);
+        let start = match record.header.kind() {
+            Some(Kind::Link) => self.run_of_link(&record),
+            _ => Some(start),
         };
+        let found = start.and_then(|start| self.find_record(hash, |record| record.start == start));
+        let Some(found) = found else { return Ok(()) };
         let Located { record, slot, .. } = found;
         if expired(record.expiry(), moment) {
-            self.remove_expired(found, hash);
-            Ok(())
+            self.let_expire(found, hash, moment)
         } else if victim.keep == Keep::Live {
             self.keep(found, hash, slot.frequency(), victim, moment)
         } else {
@@ -512,6 +536,7 @@ impl<'a> Writer<'a> {
                 self.spare_run(found, frequency, victim);
                 Ok(())
             }
+            false if self.is_large(&found.record) => self.move_link(found, frequency, moment),
             false => self.relocate(found, hash, frequency, moment),
         }
     }
@@ -533,6 +558,13 @@ impl<'a> Writer<'a> {
 
     /// The oldest segment, the only one that may be reclaimed in a file, if the stripe has enough that is dead.
     fn choose_oldest(&mut self, aim: Aim) -> Option<Victim> {
+        // Links are so small that all of a cache's may lie in the segment that is appended to.
+        if matches!(aim, Aim::Evict(_))
+            && !self.state.runs.is_empty()
+            && self.state.sealed[0].is_empty()
+        {
+            self.seal_open(Pool::Admission);
+        }
         self.state.sealed[Pool::Admission as usize].front()?;
         let keep = match aim {
             Aim::Compact(part) => {
@@ -637,6 +669,7 @@ impl<'a> Writer<'a> {
             return 0;
         }
         let sealed = self.state.sealed.iter().flatten();
-        sealed.map(|segment| self.expired_in(*segment, moment, Expired::All)).sum()
+        let beside = sealed.map(|segment| self.expired_in(*segment, moment, Expired::All));
+        beside.sum::<usize>() + self.expired_in_runs(moment)
     }
 }

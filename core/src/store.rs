@@ -284,7 +284,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a time to live of zero; [`Error::Full`], since an entry that never had a lifetime
-    /// grows by eight bytes.
+    /// grows by eight bytes; in a file the entry is written again, value and all.
     pub fn expire(&self, key: impl AsRef<[u8]>, ttl: Duration) -> Result<bool> {
         self.expire_with(key, ttl, ExpireCondition::Always)
     }

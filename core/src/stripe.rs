@@ -1,12 +1,13 @@
 //! A stripe: one lock, its part of the index, and the segments that its records are appended to (`leases.rs`). All
 //! writing happens here, under that lock; no operation holds two.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::Moment;
 use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::file::large::Run;
 use crate::file::log::LeaseHistory;
 use crate::ghost::Ghosts;
 use crate::hash::{Hash, MAX_STRIPES};
@@ -49,6 +50,8 @@ pub(crate) struct StripeState {
     pub(crate) leased: [usize; 2],
     /// What the file says of its leases.
     pub(crate) leases: LeaseHistory,
+    /// The runs of a file that hold live values, by their first segment.
+    pub(crate) runs: BTreeMap<usize, Run>,
     /// The sealed segment that is being reclaimed.
     pub(crate) victim: Option<Victim>,
     /// What was evicted last; a cache makes it at its first eviction.
@@ -124,6 +127,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) state: MutexGuard<'a, StripeState>,
     /// Words of fresh records since the lock was taken: what the operation pays for.
     pub(crate) appended: usize,
+    /// Words of a file's runs that were let go since the lock was taken.
+    pub(crate) let_go: usize,
 }
 
 impl Stripe {
@@ -139,6 +144,7 @@ impl Stripe {
                 sealed: Default::default(),
                 leased: [0; 2],
                 leases: LeaseHistory::default(),
+                runs: BTreeMap::new(),
                 victim: None,
                 ghosts: None,
                 filling: true,
@@ -207,7 +213,7 @@ impl Engine {
             what: "a panic left this stripe half changed; open a new store",
             offset: 0,
         })?;
-        Ok(Writer { engine: self, stripe, state, appended: 0 })
+        Ok(Writer { engine: self, stripe, state, appended: 0, let_go: 0 })
     }
 }
 
@@ -297,6 +303,15 @@ impl<'a> Writer<'a> {
             Some(found) => found.place,
             None => self.prepare(hash).ok_or(NeedRoom)?,
         };
+        if let Some(segments) = self.engine.geometry.run_segments_of(header) {
+            let room = self.lease_large(entry.key.len(), segments, moment).ok_or(NeedRoom)?;
+            let version = self.next_version();
+            let record = Record::with_header(self.engine.log.view(), room.start, header);
+            record.write(version.get(), entry.expiry, entry.key, entry.value);
+            let frequency = self.frequency_after(found.as_ref());
+            self.publish_large(found, place, hash, (record, room), frequency, moment);
+            return Ok(version);
+        }
         let pool = match &found {
             Some(found) => self.pool_of(&found.record),
             None => self.pool_for(hash, header.extent()),
@@ -306,10 +321,7 @@ impl<'a> Writer<'a> {
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(version.get(), entry.expiry, entry.key, entry.value);
         self.seal_in_file(&record);
-        let frequency = found.map_or(0, |found| match self.engine.evicts {
-            true => (found.slot.frequency() + 1).min(Slot::FREQUENCY_MAX),
-            false => 0,
-        });
+        let frequency = self.frequency_after(found.as_ref());
         if found.is_none()
             && let Some(ghosts) = &mut self.state.ghosts
         {
@@ -317,6 +329,15 @@ impl<'a> Writer<'a> {
         }
         self.publish(found, place, hash, record, frequency, moment);
         Ok(version)
+    }
+
+    /// The frequency of an entry that is written over what was found: an overwrite counts as a read.
+    #[inline]
+    fn frequency_after(&self, found: Option<&Located<'a>>) -> u64 {
+        found.map_or(0, |found| match self.engine.evicts {
+            true => (found.slot.frequency() + 1).min(Slot::FREQUENCY_MAX),
+            false => 0,
+        })
     }
 
     /// Gives an entry another expiry, 0 for none. The version stays.
@@ -333,6 +354,16 @@ impl<'a> Writer<'a> {
             self.note_expiry(&found.record, moment);
         } else if expiry != found.record.expiry() {
             let header = found.record.compact_header(expiry != 0);
+            if let Some(segments) = self.engine.geometry.run_segments_of(header) {
+                let room = self.lease_large(header.key_len(), segments, moment).ok_or(NeedRoom)?;
+                let copy = found.record.copy_to(self.engine.log.view(), room.start, header);
+                if expiry != 0 {
+                    copy.set_expiry(expiry);
+                }
+                let frequency = found.slot.frequency();
+                self.publish_large(Some(found), found.place, hash, (copy, room), frequency, moment);
+                return Ok(());
+            }
             let pool = self.pool_of(&found.record);
             let start =
                 self.reserve(header.extent(), pool, Purpose::Fresh, moment).ok_or(NeedRoom)?;
@@ -430,6 +461,7 @@ impl<'a> Writer<'a> {
                 account.sub_live(account.live_words());
             }
         }
+        self.let_all_runs_go();
         self.stripe.counters.entries.set(0);
         self.stripe.counters.live_words.set(0);
         self.stripe.counters.expiring_words.set(0);
@@ -592,6 +624,14 @@ impl<'a> Writer<'a> {
         }
         let mut total = 0;
         let mut leased = 0;
+        for (run, Run { words, link, link_words }) in &self.state.runs {
+            let expected = live.remove(run).unwrap_or(0);
+            if expected != *words {
+                return Err(format!("I6: run {run} holds {expected} of {words} live words"));
+            }
+            total += words;
+            *live.entry(engine.geometry.segment_of(*link)).or_insert(0) += link_words;
+        }
         for segment in self.state.segments() {
             let expected = live.remove(&segment).unwrap_or(0);
             if engine.geometry.is_run(segment) {

@@ -6,24 +6,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::file::disk::BootId;
 use crate::file::fake::{Dice, Effect, Failure, FakeDisk};
 use crate::file::mutant::{self, Mutant};
 use crate::options::{Durability, Eviction, Options, Tuning};
 use crate::update::{Change, NewValue};
 
-const RESERVED: u64 = 128 << 10;
+const RESERVED: u64 = 192 << 10;
 const MAX_BYTES: u64 = 64 << 10;
 /// Keys of a store, and of a cache that they fill.
 const KEYS: usize = 16;
 const CACHED_KEYS: usize = 150;
+/// One value in so many is large, and in a store belongs to one of the first few keys.
+const LARGE: u64 = 6;
+const LARGE_KEYS: usize = 3;
 /// One trial in so many is of a cache.
 const CACHES: u64 = 4;
 const LEVELS: [Durability; 3] =
     [Durability::Process, Durability::Interval(Duration::from_secs(1 << 30)), Durability::Sync];
 
-const MUTANTS: [Mutant; 12] = [
+const MUTANTS: [Mutant; 14] = [
     Mutant::NoTombstone,
     Mutant::AnyVictim,
     Mutant::EarlyAcknowledgement,
@@ -36,6 +39,8 @@ const MUTANTS: [Mutant; 12] = [
     Mutant::OldestTooSoon,
     Mutant::NumbersAgain,
     Mutant::SyncAgain,
+    Mutant::RunReusedTooSoon,
+    Mutant::UncheckedRuns,
 ];
 
 /// What a key has been: the number of each value that it got, `None` where it was removed.
@@ -67,6 +72,8 @@ struct Trial {
     images: u64,
     /// Images that were opened with the power failing again meanwhile.
     doubles: u64,
+    /// Large values that were written.
+    large: u64,
 }
 
 fn options(level: Durability, eviction: Eviction) -> Options {
@@ -78,9 +85,14 @@ fn key(number: usize) -> Vec<u8> {
     format!("key {number}").into_bytes()
 }
 
-/// Each value is another: its number, and as many bytes as the number says.
+fn is_large(number: u64) -> bool {
+    number % LARGE == LARGE - 1
+}
+
+/// Each value is another: its number, and as many bytes as the number says. Large ones take one segment to three.
 fn value(number: u64) -> Vec<u8> {
-    let len = number.wrapping_mul(0x9E37_79B9) as usize % 700;
+    let len = number.wrapping_mul(0x9E37_79B9) as usize;
+    let len = if is_large(number) { 2048 + len % 8000 } else { len % 700 };
     number.to_le_bytes().into_iter().cycle().take(8 + len).collect()
 }
 
@@ -123,6 +135,7 @@ impl Trial {
             values: 0,
             images: 0,
             doubles: 0,
+            large: 0,
         }
     }
 
@@ -192,14 +205,29 @@ impl Trial {
             14..=16 => {
                 // Another lifetime, which does not end here.
                 let expiry = 1 << 50 | self.dice.next() & 0xffff;
-                self.engine.update(&key(number), |_, _| Ok((Change::Expire(expiry), ()))).unwrap();
+                match self.engine.update(&key(number), |_, _| Ok((Change::Expire(expiry), ()))) {
+                    // A large value is written again for it.
+                    Ok(_) => {}
+                    Err(Error::Full { .. }) if self.eviction == Eviction::None => {}
+                    Err(error) => panic!("{error}"),
+                }
             }
             _ => {
                 self.values += 1;
                 let id = self.values;
+                let number = match is_large(id) && self.eviction == Eviction::None {
+                    true => number % LARGE_KEYS,
+                    false => number,
+                };
                 let write = Change::Store(NewValue::Bytes(&value(id)), 0);
-                self.engine.update(&key(number), |_, _| Ok((write, ()))).unwrap();
-                self.past.get_mut(&number).unwrap().states.push(Some(id));
+                match self.engine.update(&key(number), |_, _| Ok((write, ()))) {
+                    Ok(_) => {
+                        self.past.get_mut(&number).unwrap().states.push(Some(id));
+                        self.large += u64::from(is_large(id));
+                    }
+                    Err(Error::Full { .. }) if is_large(id) && self.eviction == Eviction::None => {}
+                    Err(error) => panic!("{error}"),
+                }
             }
         }
         if self.level == Durability::Sync {
@@ -245,6 +273,14 @@ impl Trial {
             }
         };
         self.verify(&engine, &past);
+        if self.dice.below(20) == 0 {
+            // The process that opened it dies at once: on the same boot, what was forgiven before would be an error.
+            let again = disk_of(&disk.process_image(None), boot);
+            let again = open(&again, self.level, self.eviction).unwrap_or_else(|error| {
+                panic!("opened again after a {cut:?} cut, level {:?}: {error:?}", self.level)
+            });
+            self.verify(&again, &past);
+        }
         if twice {
             // What it opened with is not undone, whatever it does next.
             let found: BTreeMap<usize, Past> =
@@ -304,8 +340,8 @@ fn open(disk: &Arc<FakeDisk>, level: Durability, eviction: Eviction) -> Result<E
     Engine::open_on(disk, &options(level, eviction))
 }
 
-/// Answers how many images it made, and how many of a second crash.
-fn run_trial(level: Durability, seed: u64) -> (u64, u64) {
+/// Answers how many images it made, how many of a second crash, and how many large values were written.
+fn run_trial(level: Durability, seed: u64) -> (u64, u64, u64) {
     let mut trial = Trial::new(level, seed);
     let steps = if trial.eviction == Eviction::None { 60 } else { 400 };
     for _ in 0..steps {
@@ -316,15 +352,15 @@ fn run_trial(level: Durability, seed: u64) -> (u64, u64) {
     }
     // It is not closed: its disk may be broken.
     std::mem::forget(trial.engine);
-    (trial.images, trial.doubles)
+    (trial.images, trial.doubles, trial.large)
 }
 
-/// Runs trials until there were so many images; answers how many, and how many of a second crash.
-fn run(images: u64, seed: u64) -> (u64, u64) {
-    let mut counts = (0, 0);
+/// Runs trials until there were so many images; answers the sums of what they answer.
+fn run(images: u64, seed: u64) -> (u64, u64, u64) {
+    let mut counts = (0, 0, 0);
     for round in 0.. {
-        let (some, twice) = run_trial(LEVELS[round % LEVELS.len()], seed + round as u64);
-        counts = (counts.0 + some, counts.1 + twice);
+        let (some, twice, large) = run_trial(LEVELS[round % LEVELS.len()], seed + round as u64);
+        counts = (counts.0 + some, counts.1 + twice, counts.2 + large);
         if counts.0 + counts.1 >= images {
             break;
         }
@@ -368,7 +404,7 @@ fn images_until_noticed(mutant: Mutant) -> Option<u64> {
         let trial =
             std::panic::catch_unwind(|| run_trial(LEVELS[round % LEVELS.len()], round as u64));
         match trial {
-            Ok((some, twice)) => images += some + twice,
+            Ok((some, twice, _)) => images += some + twice,
             Err(_) => noticed = Some(images),
         }
         if noticed.is_some() || images > MOST {
@@ -400,6 +436,8 @@ fn nothing_acknowledged_is_lost_in_a_crash() {
     let of = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let images = of("NYALA_CRASH_IMAGES").unwrap_or(20_000);
     let seed = of("NYALA_CRASH_SEED").unwrap_or(1);
-    let (images, doubles) = run(images, seed);
-    println!("{images} images, and {doubles} of a second crash, seeds from {seed}");
+    let (images, doubles, large) = run(images, seed);
+    println!(
+        "{images} images, and {doubles} of a second crash, {large} large values, seeds from {seed}"
+    );
 }

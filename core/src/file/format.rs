@@ -4,8 +4,10 @@ use crate::file::check::{Place, RecordCheck, sum_of};
 use crate::file::disk::{BootId, Disk, PAGE_BYTES};
 use crate::file::fake::FakeDisk;
 use crate::file::header::{self, HEADER_WORDS, HEADERS_BYTES, JOURNAL_BYTE, MAGIC, MainHeader};
-use crate::file::segment::{self, Lease, SEGMENT_TRAILER_WORDS, State};
+use crate::file::large::Link;
+use crate::file::segment::{self, Lease, SEGMENT_TRAILER_WORDS, Site, State};
 use crate::format::{DOCUMENT, Layout};
+use crate::log::record::Kind;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::region::WORD;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
@@ -91,7 +93,9 @@ fn segment_headers_are_those_of_the_document() {
         assert_eq!(layout.words(field), in_memory.words(field), "{field}");
     }
     assert_eq!(SEGMENT_TRAILER_WORDS, SEGMENT_HEADER_WORDS);
-    let lease = Lease { number: 9, stripe: 2, leased_at_ms: 3, previous: 8, oldest: 5, durable: 6 };
+    let lease =
+        Lease { number: 9, stripe: 2, leased_at_ms: 3, previous: 8, oldest: 5, durable: 6, run: 4 };
+    let site = Site { address: 4096, seed: 77 };
     let check = Layout::read("Segment check word", 64);
     for (name, state, used) in [
         ("in use", State::InUse, 0),
@@ -99,7 +103,7 @@ fn segment_headers_are_those_of_the_document() {
         ("freed", State::Freed, 0),
         ("discarded", State::Discarded, 0),
     ] {
-        let words = segment::encode(&lease, state, 4096);
+        let words = segment::encode(&lease, state, site);
         for (field, value) in [
             ("lease", 9),
             ("stripe", 2),
@@ -107,16 +111,30 @@ fn segment_headers_are_those_of_the_document() {
             ("previous", 8),
             ("oldest", 5),
             ("durable", 6),
-            ("reserved", 0),
+            ("run", 4),
         ] {
             assert_eq!(words[layout.words(field).0], value, "{field}");
         }
         let word = words[layout.words("check").0];
         assert_eq!(check.get(word, "used"), used);
-        let sum = words[..7].iter().chain(&[4096, used]).fold(0, |sum, word| sum_of(sum, [*word]));
+        let sum =
+            words[..7].iter().chain(&[4096, used, 77]).fold(0, |sum, word| sum_of(sum, [*word]));
         let constant = check.get(word, "sum") ^ u64::from(sum);
         assert!(DOCUMENT.contains(&format!("{name} `{constant:08X}`")), "{name} {constant:08X}");
     }
+}
+
+#[test]
+fn links_are_those_of_the_document() {
+    let layout = Layout::read("Link", 4 * WORD);
+    let link = Link { segment: 1, lease: 2, header: 3, check: 4 };
+    let bytes = link.encode();
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    assert!(rest.is_empty());
+    for (field, value) in [("segment", 1), ("lease", 2), ("header", 3), ("check", 4)] {
+        assert_eq!(u64::from_le_bytes(words[layout.words(field).0]), value, "{field}");
+    }
+    assert!(DOCUMENT.contains(&format!("A record of kind {} with the key", Kind::Link as u64)));
 }
 
 #[test]

@@ -27,6 +27,10 @@ pub(crate) enum Mutant {
     NumbersAgain,
     /// A sync that failed is tried again.
     SyncAgain,
+    /// A run is reused before it is durable that its link is hidden.
+    RunReusedTooSoon,
+    /// A link is believed although the sum of its run is wrong.
+    UncheckedRuns,
 }
 
 /// Whether the bug is switched on, in this thread of a test.

@@ -6,15 +6,20 @@
 //! mark what is out as freed and what is void as discarded; sync           before anything can be appended
 //! seal the last segment of each window where its records end; sync
 //! let the records count, each over those before
+//! the file is no longer clean; sync; free the runs that nothing names; sync
 //! ```
 //! FORMAT.md argues why that is what was acknowledged, whenever the process or the power went.
 
+use std::collections::HashSet;
+
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::file::large::Link;
+use crate::file::links::{Remedy, Runs, broken_value};
 use crate::file::log::FileLog;
 use crate::file::mutant::{Mutant, is_on};
 use crate::file::segment::{Found, Lease, State};
-use crate::log::record::Record;
+use crate::log::record::{Kind, Record};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::options::Access;
 
@@ -62,14 +67,34 @@ struct Plan {
     unsealed: bool,
     /// Behind a hole.
     void: Vec<usize>,
+    /// Where the links lie that count.
+    links: HashSet<usize>,
+    /// Where links lie that count but whose keys are gone, and under which lease.
+    gone: Vec<(usize, u64)>,
+}
+
+/// What all segments say of themselves.
+#[derive(Debug, Default)]
+struct Survey {
+    /// Segments that were ever leased.
+    total: usize,
+    /// For each stripe its leases in order and its greatest one that was freed.
+    stripes: Vec<Leases>,
+    /// Those in use, whatever they hold.
+    runs: Runs,
+    /// Segments that say nothing that was written.
+    damaged: Vec<usize>,
 }
 
 impl Engine {
     /// Takes over what a file holds. Nobody else uses the engine yet.
     pub(crate) fn recover(&self, file: &FileLog) -> Result<()> {
+        if file.access() == Access::Write {
+            file.finish_cut()?;
+        }
         let header = file.header();
         let everything = header.clean || header.boot.is_same_boot(file.disk().boot_id());
-        let (total, stripes) = self.survey(file, everything)?;
+        let Survey { total, stripes, runs, damaged } = self.survey(file, everything)?;
         let numbers = stripes.iter().flat_map(|stripe| &stripe.leased);
         let greatest = numbers.map(|leased| leased.lease.number).max().unwrap_or(0);
         let plan = |leases: Leases| {
@@ -83,7 +108,7 @@ impl Engine {
                 first_segment: header.first_segment(),
                 segment_bytes: header.segment_bytes,
             };
-            self.plan(&leases, trust)
+            self.plan(&leases, &runs, trust)
         };
         if header.clean
             && file.access() != Access::Salvage
@@ -95,11 +120,11 @@ impl Engine {
             });
         }
         if file.access() == Access::Salvage {
-            return self.salvage(&stripes);
+            return self.salvage(&stripes, &runs);
         }
         let plans: Vec<Plan> = self.side_by_side(stripes, total, plan)?;
         if file.access() == Access::Write {
-            self.mark(file, &plans)?;
+            self.mark(file, &plans, &damaged)?;
         }
         let leased: Vec<usize> =
             plans.iter().flat_map(|plan| &plan.window).map(|(segment, _)| *segment).collect();
@@ -107,15 +132,35 @@ impl Engine {
             true => greatest,
             false => header.leases,
         };
-        self.space.adopt(total, &leased, greatest + 1);
+        let runs: Vec<(usize, usize)> =
+            runs.iter().map(|(segment, lease)| (*segment, lease.run as usize)).collect();
+        self.admit_size(&leased, &runs)?;
+        self.space.adopt(total, &leased, &runs, greatest + 1);
         self.side_by_side(plans.into_iter().enumerate().collect(), total, |(number, plan)| {
             self.replay(number, &plan, header.versions)
         })?;
-        if file.access() == Access::Write { file.begin_writing() } else { Ok(()) }
+        if file.access() == Access::Write {
+            file.begin_writing()?;
+            self.free_orphans(file, &self.moment())?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a file that holds more than the budget.
+    fn admit_size(&self, leased: &[usize], runs: &[(usize, usize)]) -> Result<()> {
+        let segments = leased.len() + runs.iter().map(|(_, segments)| segments).sum::<usize>();
+        let (bytes, max_bytes) =
+            ((segments * self.geometry.segment_bytes()) as u64, self.geometry.opened_bytes);
+        if bytes <= max_bytes {
+            return Ok(());
+        }
+        Err(Error::InvalidArgument(format!(
+            "max_bytes = {max_bytes} bytes is too small for the file, whose segments take {bytes} bytes"
+        )))
     }
 
     /// Lets every record count that is whole, whatever is wrong around it, in the order of leases.
-    fn salvage(&self, stripes: &[Leases]) -> Result<()> {
+    fn salvage(&self, stripes: &[Leases], runs: &Runs) -> Result<()> {
         for (number, stripe) in stripes.iter().enumerate() {
             let moment = self.moment();
             let mut writer = self.lock_stripe(number, &moment)?;
@@ -130,7 +175,10 @@ impl Engine {
                     let number = leased.lease.number;
                     match Record::whole(self.log.view(), first + next, room, number) {
                         Some(record) => {
-                            writer.replay(record, &mut key, &moment)?;
+                            let run = self.whole_run(runs, &record);
+                            if run.is_some() || record.header.kind() != Some(Kind::Link) {
+                                writer.replay(record, run, &mut key, &moment)?;
+                            }
                             next += record.header.extent();
                         }
                         None => next += 1,
@@ -142,13 +190,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Segments that were ever leased, and for each stripe its leases in order and its greatest one that was freed.
-    fn survey(&self, file: &FileLog, everything: bool) -> Result<(usize, Vec<Leases>)> {
+    fn survey(&self, file: &FileLog, everything: bool) -> Result<Survey> {
         let mut stripes = vec![Leases::default(); self.stripes.len()];
+        let (mut runs, mut damaged) = (Runs::new(), Vec::new());
         let mut total = 0;
-        for number in 0..file.segments() {
-            let found = file.segment(number)?.read();
-            match found {
+        for found in file.found(file.segments()) {
+            let (number, found) = found?;
+            total = match found {
                 Found::Blank | Found::Unfinished => continue,
                 Found::Damaged if everything && file.access() != Access::Salvage => {
                     return Err(Error::Corrupt {
@@ -157,7 +205,16 @@ impl Engine {
                     });
                 }
                 // A lease that was never synced.
-                Found::Damaged => {}
+                Found::Damaged => {
+                    damaged.push(number);
+                    number + 1
+                }
+                Found::Leased { lease, state: State::InUse, .. } if lease.run > 0 => {
+                    runs.insert(number, lease);
+                    number + lease.run as usize
+                }
+                // So many segments without a lease.
+                Found::Leased { lease, .. } if lease.run > 0 => number + 1,
                 Found::Leased { lease, state, .. } => {
                     let stripe = &mut stripes[lease.stripe as usize];
                     match state {
@@ -165,9 +222,9 @@ impl Engine {
                         State::Discarded => {}
                         _ => stripe.leased.push(Leased { segment: number, lease, state }),
                     }
+                    number + 1
                 }
-            }
-            total = number + 1;
+            };
         }
         if total > self.geometry.segments {
             return Err(Error::InvalidArgument(format!(
@@ -179,10 +236,10 @@ impl Engine {
         for stripe in &mut stripes {
             stripe.leased.sort_by_key(|leased| leased.lease.number);
         }
-        Ok((total, stripes))
+        Ok(Survey { total, stripes, runs, damaged })
     }
 
-    fn plan(&self, found: &Leases, trust: Trust) -> Result<Plan> {
+    fn plan(&self, found: &Leases, runs: &Runs, trust: Trust) -> Result<Plan> {
         let leases = &found.leased;
         let oldest = leases.iter().map(|leased| leased.lease.oldest).max().unwrap_or(0);
         let is_out =
@@ -246,6 +303,22 @@ impl Engine {
                 break;
             }
         }
+        let (whole, last) = (plan.window.len(), plan.window.last().copied());
+        plan.links = self.settle_links(runs, &mut plan.window, |broken| {
+            let number = leases[start + broken.index].lease.number;
+            let durable = number <= trust.durable;
+            if trust.everything || durable && !trust.unordered {
+                let before = broken.run.saturating_mul(trust.segment_bytes);
+                return Err(broken_value(trust.first_segment.saturating_add(before)));
+            }
+            if durable {
+                plan.gone.push((broken.start, number));
+                return Ok(Remedy::Gone);
+            }
+            Ok(Remedy::Cut)
+        })?;
+        at -= whole - plan.window.len();
+        plan.unsealed |= plan.window.last().copied() != last;
         plan.out = leases[..start].iter().map(|leased| leased.segment).collect();
         plan.void = leases[at.max(start)..].iter().map(|leased| leased.segment).collect();
         Ok(plan)
@@ -282,12 +355,21 @@ impl Engine {
         }
     }
 
-    fn mark(&self, file: &FileLog, plans: &[Plan]) -> Result<()> {
-        let mut marked = false;
+    fn mark(&self, file: &FileLog, plans: &[Plan], damaged: &[usize]) -> Result<()> {
+        let mut marked = !damaged.is_empty();
+        for segment in damaged {
+            // Nobody has leased it. Left as it is, it would be an error when the file is opened again on the same boot.
+            file.segment(*segment)?.blank(0);
+        }
         for plan in plans {
             let out = plan.out.iter().map(|segment| (*segment, State::Freed));
             let void = plan.void.iter().filter(|_| !is_on(Mutant::UnmarkedVoid));
             let void = void.map(|segment| (*segment, State::Discarded));
+            for (link, lease) in &plan.gone {
+                // Else it would be an error when the file is opened again on the same boot.
+                Record::at(self.log.view(), *link).bury(*lease);
+                marked = true;
+            }
             for (segment, state) in out.chain(void) {
                 file.set_state(segment, state)?;
                 marked = true;
@@ -318,7 +400,10 @@ impl Engine {
             let mut next = first + SEGMENT_HEADER_WORDS;
             while next < first + used {
                 let record = Record::at(self.log.view(), next);
-                writer.replay(record, &mut key, &moment)?;
+                let run = Link::of(&record).filter(|_| plan.links.contains(&next));
+                let run = run.map(|link| self.geometry.first_word(link.segment as usize));
+                let run = run.map(|word| Record::at(self.log.view(), word + SEGMENT_HEADER_WORDS));
+                writer.replay(record, run, &mut key, &moment)?;
                 next += record.header.extent();
             }
             writer.stripe.counters.slack_words.add(writer.slack_of(*segment));

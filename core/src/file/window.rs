@@ -55,7 +55,7 @@ impl<'a> Writer<'a> {
         self.lease_in(self.engine.geometry.segment_of(word))
     }
 
-    fn lease_in(&self, segment: usize) -> u64 {
+    pub(crate) fn lease_in(&self, segment: usize) -> u64 {
         self.engine.log.view().load(self.engine.geometry.first_word(segment))
     }
 
@@ -86,7 +86,11 @@ impl<'a> Writer<'a> {
         }
         let mut key = Vec::new();
         found.record.copy_key(&mut key);
-        self.append_mark(Kind::Tombstone, &key, moment)
+        self.append_mark(Kind::Tombstone, &key, moment)?;
+        if let Some(file) = &self.engine.file {
+            file.note_eviction();
+        }
+        Ok(())
     }
 
     /// Appends a record that no slot names. It may take what fresh records leave to reclaim: to remove makes room.
@@ -96,7 +100,7 @@ impl<'a> Writer<'a> {
         key: &[u8],
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
-        let header = Header::of_kind(kind, key.len());
+        let header = Header::of_kind(kind, key.len(), 0);
         let start = self
             .reserve(header.extent(), Pool::Admission, Purpose::Survivors, moment)
             .ok_or(NeedRoom)?;
@@ -189,7 +193,9 @@ impl<'a> Writer<'a> {
             previous: 0,
             oldest: oldest.unwrap_or(number),
             durable: 0,
+            run: 0,
         };
+        self.engine.segments.set_run_lease(segment, 0);
         file.begin_lease(segment, lease, &mut self.state.leases)
     }
 
@@ -203,10 +209,12 @@ impl<'a> Writer<'a> {
         self.state.leases.last = self.lease_in(segment);
     }
 
-    /// Lets a record of an adopted segment count.
+    /// Lets a record of an adopted segment count: a link with the record in its run, or as a removal if it hides something but
+    /// does not count itself.
     pub(crate) fn replay(
         &mut self,
         record: Record<'a>,
+        run: Option<Record<'a>>,
         key: &mut Vec<u8>,
         moment: &Moment<'_>,
     ) -> Result<()> {
@@ -226,13 +234,18 @@ impl<'a> Writer<'a> {
             return Err(wrong("a record lies in a stripe that its key does not belong to"));
         }
         let found = self.find_record(hash, |other| other.key_is(key));
-        match (record.header.kind(), found) {
-            (Some(Kind::Value), found) => {
+        let value = if record.header.is_value() { Some(record) } else { run };
+        match (value, found) {
+            (Some(value), found) => {
                 let place = match found {
                     Some(found) => found.place,
                     None => self.prepare(hash).ok_or_else(|| engine.full())?,
                 };
-                self.publish(found, place, hash, record, 0, moment);
+                self.publish(found, place, hash, value, 0, moment);
+                if run.is_some() {
+                    self.stripe.counters.used_words.add(engine.geometry.run_words(value.header));
+                    self.note_link(&value, &record, moment);
+                }
             }
             (_, Some(found)) => self.forget(found, hash),
             (_, None) => {}
