@@ -5,7 +5,9 @@ use crate::file::disk::{BootId, Disk, PAGE_BYTES};
 use crate::file::fake::FakeDisk;
 use crate::file::header::{self, HEADER_WORDS, HEADERS_BYTES, JOURNAL_BYTE, MAGIC, MainHeader};
 use crate::file::segment::{self, Lease, SEGMENT_TRAILER_WORDS, State};
+use crate::file::window::{NOTE_WORDS, NextShare};
 use crate::format::{DOCUMENT, Layout};
+use crate::log::record::Kind;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::region::WORD;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
@@ -117,6 +119,26 @@ fn segment_headers_are_those_of_the_document() {
         let constant = check.get(word, "sum") ^ u64::from(sum);
         assert!(DOCUMENT.contains(&format!("{name} `{constant:08X}`")), "{name} {constant:08X}");
     }
+}
+
+#[test]
+fn share_words_are_those_of_the_document() {
+    let layout = Layout::read("Share word", 64);
+    let next = NextShare { lease: 9, stripe: 255, end: (1 << 45) - 1 };
+    let word = u64::from_le_bytes(next.key());
+    for (field, value) in [("end", (1 << 45) - 1), ("reserved", 0), ("stripe", 255)] {
+        assert_eq!(layout.get(word, field), value, "{field}");
+    }
+    for (kind, name) in [
+        (Kind::Value, "is a value"),
+        (Kind::Tombstone, "is a removal"),
+        (Kind::Share, "begins a *share*"),
+        (Kind::Note, "is a *note*"),
+    ] {
+        let says = DOCUMENT.to_lowercase().find(&format!("kind {} {name}", kind as u64));
+        assert!(says.is_some(), "kind {} {name}", kind as u64);
+    }
+    assert!(NOTE_WORDS == 3 && DOCUMENT.contains("leave the last three words of a segment free"));
 }
 
 #[test]

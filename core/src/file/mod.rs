@@ -9,6 +9,7 @@ pub(crate) mod check;
 pub(crate) mod copy;
 #[cfg(all(test, not(loom)))]
 mod crash;
+mod cut;
 #[cfg(all(test, not(loom)))]
 mod damage;
 pub(crate) mod disk;
@@ -28,4 +29,4 @@ pub(crate) mod segment;
 #[cfg(all(test, not(loom)))]
 mod sweep;
 mod syncer;
-mod window;
+pub(crate) mod window;

@@ -27,6 +27,10 @@ pub(crate) enum Mutant {
     NumbersAgain,
     /// A sync that failed is tried again.
     SyncAgain,
+    /// A frame is believed although a share of it is missing.
+    PartOfFrame,
+    /// What is missing before a window is taken for reclaimed: copies of a part of a frame count, although the frame is lost.
+    CopyOfPart,
 }
 
 /// Whether the bug is switched on, in this thread of a test.

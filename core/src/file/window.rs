@@ -11,8 +11,44 @@ use crate::hash::Hash;
 use crate::log::record::{Header, Kind, Record};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::log::space::Purpose;
+use crate::region::WORD;
 use crate::removal::Cause;
 use crate::stripe::{Located, NeedRoom, Open, Pool, Writer};
+
+/// Words of the record with which a share begins, and of a note.
+pub(crate) const SHARE_WORDS: usize = 4;
+pub(crate) const NOTE_WORDS: usize = 3;
+
+/// Where the next share of a frame lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NextShare {
+    /// The lease of its segment.
+    pub(crate) lease: u64,
+    pub(crate) stripe: usize,
+    /// Word of the log behind its last record.
+    pub(crate) end: usize,
+}
+
+impl NextShare {
+    const STRIPE_SHIFT: u32 = 56;
+    const END_MASK: u64 = (1 << 45) - 1;
+
+    pub(crate) fn key(self) -> [u8; WORD] {
+        (self.end as u64 | (self.stripe as u64) << Self::STRIPE_SHIFT).to_le_bytes()
+    }
+
+    /// What the first record of a share says; `None` if it is another one.
+    pub(crate) fn of(record: &Record<'_>) -> Option<NextShare> {
+        if record.header.kind() != Some(Kind::Share) {
+            return None;
+        }
+        let mut key = Vec::new();
+        record.copy_key(&mut key);
+        let word = u64::from_le_bytes(key.try_into().ok()?);
+        let stripe = (word >> Self::STRIPE_SHIFT) as usize;
+        Some(NextShare { lease: record.version(), stripe, end: (word & Self::END_MASK) as usize })
+    }
+}
 
 impl Engine {
     /// Removes everything that a stripe holds.
@@ -104,6 +140,53 @@ impl<'a> Writer<'a> {
         let version = self.next_version();
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(version.get(), 0, key, &[]);
+        self.seal_in_file(&record);
+        Ok(())
+    }
+
+    /// Where a share lies, in a file, that takes these words.
+    pub(crate) fn share_place(&self, start: usize, words: usize) -> Option<NextShare> {
+        let in_file = self.engine.geometry.in_file;
+        let stripe = self.state.number;
+        in_file.then(|| NextShare { lease: self.lease_of(start), stripe, end: start + words })
+    }
+
+    /// Writes the record with which a share begins.
+    pub(crate) fn write_share_mark(&self, start: usize, next: NextShare) {
+        let header = Header::of_kind(Kind::Share, WORD);
+        debug_assert_eq!(header.extent(), SHARE_WORDS);
+        let record = Record::with_header(self.engine.log.view(), start, header);
+        record.write(next.lease, 0, &next.key(), &[]);
+        self.seal_in_file(&record);
+    }
+
+    /// Writes down, in a file, that what lived in a victim was copied and that it will be out, with all before it; unless it was
+    /// leased before the file was opened.
+    pub(crate) fn note_victim(
+        &mut self,
+        segment: usize,
+        moment: &Moment<'_>,
+    ) -> std::result::Result<(), NeedRoom> {
+        let engine = self.engine;
+        let Some(file) = &engine.file else { return Ok(()) };
+        let lease = self.lease_in(segment);
+        if lease <= file.header().durable_lease {
+            // The main header says as much, and there may be no segment to write to: all may be full when a file is opened.
+            return Ok(());
+        }
+        // The last words of each segment are left to notes, so that whatever reclaim copies out of one and the note fit
+        // another.
+        if let Some(open) = self.state.open[Pool::Admission as usize].as_mut() {
+            let end = engine.geometry.first_word(open.segment + 1);
+            open.end = end - engine.geometry.trailer_words;
+        }
+        let header = Header::of_kind(Kind::Note, 0);
+        debug_assert_eq!(header.extent(), NOTE_WORDS);
+        let start = self
+            .reserve_in_segment(NOTE_WORDS, Pool::Admission, Purpose::Survivors, moment)
+            .ok_or(NeedRoom)?;
+        let record = Record::with_header(engine.log.view(), start, header);
+        record.write(lease, 0, &[], &[]);
         self.seal_in_file(&record);
         Ok(())
     }
@@ -210,15 +293,26 @@ impl<'a> Writer<'a> {
         key: &mut Vec<u8>,
         moment: &Moment<'_>,
     ) -> Result<()> {
-        let wrong = |what| Error::Corrupt { what, offset: 8 * record.start as u64 };
         let engine = self.engine;
         let words = record.header.extent();
         engine.segments.account(engine.geometry.segment_of(record.start)).add_used(words);
         self.stripe.counters.used_words.add(words);
-        if record.header.kind() == Some(Kind::Clear) {
-            self.forget_all();
-            return Ok(());
+        match record.header.kind() {
+            Some(Kind::Clear) => self.forget_all(),
+            _ if record.header.names_a_key() => return self.replay_entry(record, key, moment),
+            _ => {}
         }
+        Ok(())
+    }
+
+    fn replay_entry(
+        &mut self,
+        record: Record<'a>,
+        key: &mut Vec<u8>,
+        moment: &Moment<'_>,
+    ) -> Result<()> {
+        let wrong = |what| Error::Corrupt { what, offset: 8 * record.start as u64 };
+        let engine = self.engine;
         key.clear();
         record.copy_key(key);
         let hash = engine.hasher.hash(key);
