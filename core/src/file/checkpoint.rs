@@ -451,7 +451,6 @@ fn name_rows(depth: u32, rows: &[Row], depth_max: u32) -> Option<Vec<u32>> {
 impl Writer<'_> {
     /// What a checkpoint says of the stripe's segments, oldest first.
     fn list_segments(&self) -> Vec<Listed> {
-        let geometry = &self.engine.geometry;
         let victim = self.state.victim.map(|victim| victim.segment);
         let sealed = self.state.sealed.iter().flatten().copied();
         let list = |segment: usize| {
@@ -459,7 +458,7 @@ impl Writer<'_> {
             Listed {
                 segment: segment as u32,
                 live_words: account.live_words() as u32,
-                lease: self.engine.log.view().load(geometry.first_word(segment)),
+                lease: self.lease_in(segment),
                 lifetimes: account.lifetimes(),
             }
         };
@@ -472,7 +471,6 @@ impl Writer<'_> {
         for (listed, unread) in part.segments.iter().zip(window) {
             let words = unread.used_words - SEGMENT_HEADER_WORDS;
             self.adopt(unread.segment);
-            self.state.leases.last = unread.lease;
             let account = engine.segments.account(unread.segment);
             account.add_used(words);
             account.add_live(listed.live_words as usize);

@@ -52,8 +52,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The lease of a segment that was found in the file: what its header says may be damaged, and its trailer right.
-    fn lease_in(&self, segment: usize) -> u64 {
+    /// The lease of a segment, which may have been found in the file: what its header says may be damaged, and its trailer right.
+    pub(crate) fn lease_in(&self, segment: usize) -> u64 {
         let (log, geometry) = (self.engine.log.view(), &self.engine.geometry);
         let first = geometry.first_word(segment);
         let words = log.run(first, geometry.segment_words());
