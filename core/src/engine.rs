@@ -74,9 +74,10 @@ impl Engine {
         let tally_bytes = if counts_reads { Tally::bytes() } else { 0 };
         let fixed = size_of::<Engine>() + geometry.stripes * stripe_bytes + tally_bytes;
         let space = Space::new(&geometry, fixed);
+        let regions = Regions { log: &log, index_pages: &index.pages };
         let stripes = (0..geometry.stripes)
             .map(|number| {
-                let page = space.take_page(&log).ok_or_else(|| {
+                let page = space.take_page(regions).ok_or_else(|| {
                     Error::InvalidArgument(format!(
                         "max_bytes = {} bytes is too small for {} stripes",
                         geometry.opened_bytes, geometry.stripes

@@ -43,7 +43,7 @@ const _: () = assert!(
 pub(crate) const RESIZE: u64 = 4;
 /// Bytes of an index page.
 const PAGE_BYTES: usize = PAGE_WORDS * WORD;
-const HUGE_PAGE_BYTES: usize = 2 << 20;
+pub(crate) const HUGE_PAGE_BYTES: usize = 2 << 20;
 /// Budgets from here on use huge pages for the log. Its last few are small pages, so that the end of the budget can be
 /// committed by the segment.
 const HUGE_LOG_FROM_BYTES: u64 = 16 << 20;

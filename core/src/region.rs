@@ -68,6 +68,12 @@ impl Region {
         assert!(first + words <= self.mask + 1, "range lies behind the region");
         self.storage.decommit(first, words);
     }
+
+    /// Whether the system may commit these words by the huge page.
+    pub(crate) fn prefer_huge(&self, first: usize, words: usize, huge: bool) {
+        assert!(first + words <= self.mask + 1, "range lies behind the region");
+        self.storage.prefer_huge(first, words, huge);
+    }
 }
 
 /// A type whose values may be all zero bytes, which mean its default.

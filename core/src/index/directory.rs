@@ -9,7 +9,7 @@
 use super::page::{FULL, Place};
 use super::{Index, PAGE_WORDS, Slot};
 use crate::hash::Hash;
-use crate::log::space::Space;
+use crate::log::space::{Regions, Space};
 use crate::region::{Region, WORD};
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -37,6 +37,12 @@ pub(crate) struct Helpers<'a> {
     pub(crate) hash_all: &'a mut HashAll<'a>,
     /// Entries that were laid out anew.
     pub(crate) moved: usize,
+}
+
+impl Helpers<'_> {
+    fn regions<'a>(&'a self, index: &'a Index) -> Regions<'a> {
+        Regions { log: self.log, index_pages: &index.pages }
+    }
 }
 
 impl std::fmt::Debug for Helpers<'_> {
@@ -128,7 +134,7 @@ impl Directory {
             if let Some(place) = index.free_place_anywhere(page, hash) {
                 return Some(place);
             }
-            let overflow = helpers.space.take_page(helpers.log)?;
+            let overflow = helpers.space.take_page(helpers.regions(index))?;
             index.extend_chain(page, overflow);
         }
     }
@@ -144,7 +150,7 @@ impl Directory {
                 return false;
             }
         }
-        let Some(upper) = helpers.space.take_page(helpers.log) else { return false };
+        let Some(upper) = helpers.space.take_page(helpers.regions(index)) else { return false };
         let local = info.depth();
         let mut separable = index.is_separable(page, hash);
         if !separable {

@@ -5,9 +5,11 @@
 //! limbo, decommitted, never committed (I2).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::geometry::{Geometry, RESIZE, RUN_PAGE_WORDS};
 use crate::index::{PAGE_TABLE_WORDS, PAGE_WORDS};
+use crate::log::holes::Holes;
 use crate::log::segment::{BYTES_PER_SEGMENT, Segments};
 use crate::region::{Region, WORD};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
@@ -63,6 +65,9 @@ struct SpaceState {
     run_pages: usize,
     /// Segments whose memory was given back.
     decommitted: BTreeSet<usize>,
+    /// Of pieces whose memory was given back altogether, the first segment: these can be huge pages again.
+    empty_pieces: BTreeSet<usize>,
+    holes: Holes,
     /// From this segment on nothing was ever committed of those that are committed in pieces ...
     next_in_piece: usize,
     /// ... and from this one on of the others.
@@ -72,6 +77,7 @@ struct SpaceState {
     free_pages: Vec<usize>,
     /// Pages whose memory was given back.
     decommitted_pages: Vec<usize>,
+    page_holes: Holes,
     /// From this page on nothing was ever handed out ...
     next_page: usize,
     /// ... and from this one on nothing was ever committed.
@@ -113,11 +119,14 @@ impl Space {
                 runs: BTreeMap::new(),
                 run_pages: 0,
                 decommitted: BTreeSet::new(),
+                empty_pieces: BTreeSet::new(),
+                holes: Holes::new(geometry.log_piece, geometry.segment_words()),
                 next_in_piece: 0,
                 next_single: geometry.segments_in_pieces,
                 leased: 0,
                 free_pages: Vec::new(),
                 decommitted_pages: Vec::new(),
+                page_holes: Holes::new(geometry.index_piece, PAGE_WORDS),
                 next_page: 0,
                 committed_pages: 0,
                 table_bytes: 0,
@@ -197,7 +206,7 @@ impl Space {
             state.decommit_pages(self.geometry.segment_bytes(), regions.index_pages);
         }
         let lease = (state.available(&self.geometry) > keep)
-            .then(|| state.take_segment(&self.geometry))
+            .then(|| state.take_segment(&self.geometry, regions.log))
             .flatten()
             .map(|segment| {
                 state.leased += 1;
@@ -282,9 +291,9 @@ impl Space {
     }
 
     /// An index page, or `None` if the budget has no room for it but the free segments of the reserve.
-    pub(crate) fn take_page(&self, log: &Region) -> Option<usize> {
+    pub(crate) fn take_page(&self, regions: Regions<'_>) -> Option<usize> {
         let mut state = self.lock();
-        let page = state.take_page(&self.geometry, log);
+        let page = state.take_page(&self.geometry, regions);
         self.publish(&state);
         page
     }
@@ -438,7 +447,7 @@ impl Space {
             return Err(format!("I1: {} bytes are committed", state.committed));
         }
         let limbo = state.limbo.iter().filter(|number| !self.geometry.is_run(**number)).count();
-        let known = state.leased + state.free.len() + limbo + state.decommitted.len();
+        let known = state.leased + state.free.len() + limbo + state.given_back(&self.geometry);
         let committed = state.ever_committed(&self.geometry);
         if known != committed {
             return Err(format!("I2: {known} of {committed} segments are known"));
@@ -478,8 +487,13 @@ impl SpaceState {
         let piece = geometry.log_piece;
         let in_pieces =
             (room / piece * piece).min(geometry.segments_in_pieces - self.next_in_piece);
-        let single = geometry.segments - self.next_single + self.decommitted.len();
+        let single = geometry.segments - self.next_single + self.given_back(geometry);
         self.free.len() + room.min(in_pieces + single)
+    }
+
+    /// Segments whose memory was given back.
+    fn given_back(&self, geometry: &Geometry) -> usize {
+        self.decommitted.len() + self.empty_pieces.len() * geometry.log_piece
     }
 
     /// Segments that were ever committed.
@@ -488,41 +502,68 @@ impl SpaceState {
     }
 
     fn log_bytes(&self, geometry: &Geometry) -> usize {
-        (self.ever_committed(geometry) - self.decommitted.len()) * geometry.segment_bytes()
+        (self.ever_committed(geometry) - self.given_back(geometry)) * geometry.segment_bytes()
     }
 
-    fn take_segment(&mut self, geometry: &Geometry) -> Option<usize> {
+    fn take_segment(&mut self, geometry: &Geometry, log: &Region) -> Option<usize> {
         if let Some(segment) = self.free.pop() {
             return Some(segment);
         }
-        // Fresh pieces first: there a whole huge page can be had.
-        let piece = geometry.log_piece.min(geometry.segments_in_pieces - self.next_in_piece);
-        if piece > 0 && self.fits(piece * geometry.segment_bytes()) {
-            self.committed += piece * geometry.segment_bytes();
+        // Whole pieces first: there a huge page can be had.
+        if let Some(piece) = self.take_piece(geometry, log) {
+            self.committed += piece.len() * geometry.segment_bytes();
             // Popped from the end: the lowest address first.
-            self.free.extend((self.next_in_piece..self.next_in_piece + piece).rev());
-            self.next_in_piece += piece;
+            self.free.extend(piece.rev());
             return self.free.pop();
         }
         if !self.fits(geometry.segment_bytes()) {
             return None;
         }
+        if self.decommitted.is_empty() && self.next_single == geometry.segments {
+            let first = self.empty_pieces.pop_first()?;
+            self.decommitted.extend(first..first + geometry.log_piece);
+        }
         let segment = match self.decommitted.pop_first() {
             Some(segment) => segment,
-            None if self.next_single < geometry.segments => {
+            None => {
                 self.next_single += 1;
                 self.next_single - 1
             }
-            None => return None,
         };
+        self.holes.close(segment, log);
         self.committed += geometry.segment_bytes();
         Some(segment)
     }
 
+    /// The segments of a piece of which nothing is committed, if the budget has room for all of it.
+    fn take_piece(&mut self, geometry: &Geometry, log: &Region) -> Option<Range<usize>> {
+        let piece = geometry.log_piece.min(geometry.segments_in_pieces);
+        if piece == 0 || !self.fits(piece * geometry.segment_bytes()) {
+            return None;
+        }
+        if let Some(first) = self.empty_pieces.pop_first() {
+            self.holes.close_all(first, log);
+            return Some(first..first + piece);
+        }
+        let fresh =
+            self.next_in_piece..(self.next_in_piece + piece).min(geometry.segments_in_pieces);
+        self.next_in_piece = fresh.end;
+        (!fresh.is_empty()).then_some(fresh)
+    }
+
     fn decommit_segment(&mut self, segment: usize, geometry: &Geometry, log: &Region) {
-        log.decommit(segment << geometry.segment_shift, geometry.segment_words());
-        self.decommitted.insert(segment);
         self.committed -= geometry.segment_bytes();
+        self.decommitted.insert(segment);
+        if segment >= geometry.segments_in_pieces {
+            return log.decommit(geometry.first_word(segment), geometry.segment_words());
+        }
+        if self.holes.open(segment, log) {
+            let first = segment / geometry.log_piece * geometry.log_piece;
+            for segment in first..first + geometry.log_piece {
+                self.decommitted.remove(&segment);
+            }
+            self.empty_pieces.insert(first);
+        }
     }
 
     fn leave_limbo(&mut self, segments: &Segments, geometry: &Geometry, log: &Region) {
@@ -562,17 +603,20 @@ impl SpaceState {
         self.run_pages * RUN_PAGE_WORDS * WORD + self.runs.len() * BYTES_PER_RUN
     }
 
-    fn take_page(&mut self, geometry: &Geometry, log: &Region) -> Option<usize> {
+    fn take_page(&mut self, geometry: &Geometry, regions: Regions<'_>) -> Option<usize> {
         if let Some(page) = self.free_pages.pop() {
             return Some(page);
         }
         if self.next_page == self.committed_pages {
             let fresh = geometry.index_piece.min(geometry.pages - self.committed_pages);
-            if fresh > 0 && self.commit(fresh * PAGE_BYTES, geometry, log) {
+            if fresh > 0 && self.commit(fresh * PAGE_BYTES, geometry, regions.log) {
                 self.committed_pages += fresh;
-            } else if !self.decommitted_pages.is_empty() && self.commit(SLOTS_BYTES, geometry, log)
+            } else if !self.decommitted_pages.is_empty()
+                && self.commit(SLOTS_BYTES, geometry, regions.log)
             {
-                return self.decommitted_pages.pop();
+                let page = self.decommitted_pages.pop()?;
+                self.page_holes.close(page, regions.index_pages);
+                return Some(page);
             } else {
                 return None;
             }
@@ -588,7 +632,7 @@ impl SpaceState {
             return;
         }
         for page in self.free_pages.drain(self.free_pages.len() - wanted..) {
-            pages.decommit(page * PAGE_WORDS, PAGE_WORDS);
+            self.page_holes.open(page, pages);
             self.decommitted_pages.push(page);
             self.committed -= SLOTS_BYTES;
         }
