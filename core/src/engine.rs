@@ -44,6 +44,8 @@ pub(crate) struct Engine {
     pub(crate) listening: Listening,
     /// Hits and misses, if they are counted.
     pub(crate) tally: Option<Tally>,
+    /// Whether a hit leaves a trace: in a cache, or where reads are counted.
+    pub(crate) watches: bool,
 }
 
 impl Engine {
@@ -95,6 +97,7 @@ impl Engine {
             birthplace: Birthplace::here(),
             listening: options.listening.clone(),
             tally: counts_reads.then(Tally::new),
+            watches: evicts || counts_reads,
             evicts,
             geometry,
             file: None,

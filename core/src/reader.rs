@@ -138,48 +138,88 @@ impl Engine {
         moment: &Moment<'_>,
         mut read: impl Visit<T>,
     ) -> Result<Option<T>> {
-        match self.glance_at_home(hash, key, moment, &mut read) {
-            Some(Look::Entry(answer)) => Ok(answer),
-            _ => self.read_anywhere(hash, key, moment, read),
+        match self.glimpse(hash, key, false, &mut read) {
+            Some(answer) => Ok(Some(answer)),
+            None => self.read_anywhere(hash, key, moment, false, read),
         }
     }
 
-    /// The usual read: the entry lies in its home bucket and nobody disturbs. A hit needs no look at the page's version:
-    /// a slot that still names a whole record of the key is right wherever it was found. Short and without a call, so
-    /// that the processor overlaps the cache misses of one get with those of the next.
+    /// The usual read: the entry lies in its home bucket, it has not expired and nobody disturbs. `None` says only that it was
+    /// not the usual one. A hit needs no look at the page's version: a slot that still names a whole record of the key is
+    /// right wherever it was found. Short, without a call, and with one way out for all that is unusual, so that the
+    /// processor overlaps the cache misses of one get with those of the next. `counted` says whether a hit is to be counted as a
+    /// read.
     #[inline(always)]
-    fn glance_at_home<T>(
+    pub(crate) fn glimpse<T>(
         &self,
         hash: Hash,
         key: &[u8],
-        moment: &Moment<'_>,
+        counted: bool,
         read: &mut impl Visit<T>,
-    ) -> Option<Look<T>> {
+    ) -> Option<T> {
         let generation = self.segments.generation();
         let page = self.stripe(hash).directory.home(&self.index, hash);
         let (word, slot) = self.index.first_in_bucket(page, hash)?;
-        let look = self.look(generation, word, slot, key, moment, read);
-        self.count_read(&look, word, slot);
-        Some(look)
+        self.confirm(generation, word, slot, key, read, counted, |expiry| {
+            expired(expiry, &self.moment())
+        })
     }
 
-    /// Any read: by the whole protocol, in the end under the lock.
+    /// The rest of the usual read, from the slot on: as `look` does, but `None` whatever is the matter.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "inlined, so that they stay in registers")]
+    fn confirm<T>(
+        &self,
+        generation: u64,
+        word: usize,
+        slot: Slot,
+        key: &[u8],
+        read: &mut impl Visit<T>,
+        counted: bool,
+        has_passed: impl Fn(u64) -> bool,
+    ) -> Option<T> {
+        let (version, record) = Record::with_version(self.log.view(), slot.address());
+        if version % 2 == 1 {
+            return None;
+        }
+        let value = record.value_of(key)?;
+        let expiry = record.expiry();
+        if value.len() > LARGE_BYTES || expiry != 0 && has_passed(expiry) {
+            return None;
+        }
+        let seen = read.visit(self.entry(&record, value, version, expiry));
+        fence_look();
+        if self.segments.generation() != generation || record.version() != version {
+            return None;
+        }
+        if self.watches {
+            self.count_hit(word, slot, key, counted);
+        }
+        Some(seen)
+    }
+
+    /// Any read: by the whole protocol, in the end under the lock; `counted` as a read or not.
     #[inline(never)]
-    fn read_anywhere<T>(
+    pub(crate) fn read_anywhere<T>(
         &self,
         hash: Hash,
         key: &[u8],
         moment: &Moment<'_>,
+        counted: bool,
         mut read: impl Visit<T>,
     ) -> Result<Option<T>> {
-        for _ in 0..ROUNDS {
-            match self.glance(hash, key, moment, &mut read) {
-                Glance::Hit(answer) => return Ok(Some(answer)),
-                Glance::Miss => return Ok(None),
-                Glance::Again => {}
-            }
+        let glance = (0..ROUNDS)
+            .map(|_| self.glance(hash, key, moment, &mut read))
+            .find(|glance| !matches!(glance, Glance::Again));
+        let found = match glance {
+            Some(Glance::Hit(answer)) => Some(answer),
+            Some(Glance::Miss) => None,
+            _ => self.read_locked(hash, key, moment, read)?,
+        };
+        if counted {
+            self.count_outcome(key, found.is_some());
         }
-        self.read_locked(hash, key, moment, read)
+        Ok(found)
     }
 
     /// Where a read ends up that writers disturbed again and again.
@@ -293,12 +333,24 @@ impl Engine {
         if expired(expiry, moment) {
             return Look::Entry(None);
         }
-        Look::Entry(Some(read.visit(Entry {
+        Look::Entry(Some(read.visit(self.entry(record, value, version, expiry))))
+    }
+
+    /// The entry as the log has it.
+    #[inline(always)]
+    fn entry<'a>(
+        &self,
+        record: &Record<'a>,
+        value: Packed<'a>,
+        version: u64,
+        expiry: u64,
+    ) -> Entry<'a> {
+        Entry {
             value: Value(Source::Log(value)),
             version: Version(version),
             expiry,
             place: Some((self.geometry.segment_of(record.start), record.value_byte())),
-        })))
+        }
     }
 
     /// The same for a value that takes longer to copy than segments take to be freed.
@@ -346,6 +398,17 @@ impl Engine {
             && Slot(self.index.pages.view().word(word).load(Ordering::Acquire)).names_same(slot)
     }
 
+    /// Counts a hit in a cache, or wherever reads are counted.
+    #[inline(always)]
+    fn count_hit(&self, word: usize, slot: Slot, key: &[u8], counted: bool) {
+        if self.evicts {
+            self.index.count_read(word, slot);
+        }
+        if counted {
+            self.count_outcome(key, true);
+        }
+    }
+
     /// Counts a hit where a cache will look for it.
     #[inline(always)]
     fn count_read<T>(&self, look: &Look<T>, word: usize, slot: Slot) {
@@ -387,17 +450,21 @@ impl Engine {
             }
             for (i, (asked, key)) in asked.iter().zip(group).enumerate() {
                 let key = key.as_ref();
-                let mut copy = CopyTo(&mut value);
-                let found = match asked.slot {
-                    Slot::EMPTY => Look::Again,
-                    slot => self.look(generation, asked.word, slot, key, moment, &mut copy),
+                let usual = match asked.slot {
+                    Slot::EMPTY => None,
+                    slot => {
+                        let (word, copy) = (asked.word, &mut CopyTo(&mut value));
+                        self.confirm(generation, word, slot, key, copy, true, |expiry| {
+                            expired(expiry, moment)
+                        })
+                    }
                 };
-                self.count_read(&found, asked.word, asked.slot);
-                let found = match found {
-                    Look::Entry(found) => found,
-                    _ => self.read_anywhere(asked.hash, key, moment, copy)?,
+                let found = match usual {
+                    Some(()) => usual,
+                    None => {
+                        self.read_anywhere(asked.hash, key, moment, true, CopyTo(&mut value))?
+                    }
                 };
-                self.count_outcome(key, found.is_some());
                 each(number * GROUP + i, found.map(|()| value.as_slice()));
             }
         }

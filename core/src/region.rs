@@ -56,6 +56,7 @@ impl Region {
     /// The words of a storage, a power of two of them and `run_max` more behind.
     pub(crate) fn of_storage(storage: Box<dyn Storage>, words: usize, run_max: usize) -> Region {
         assert!(words.is_power_of_two() && words >= LINE_WORDS, "{words} words");
+        assert!(run_max >= LINE_WORDS, "runs of {run_max} words");
         Region { base: storage.base(), mask: words - 1, run_max, storage }
     }
 
@@ -123,6 +124,8 @@ impl<'a> View<'a> {
     #[inline(always)]
     pub(crate) fn longest_run(self, first: usize) -> &'a [AtomicU64] {
         debug_assert!(first <= self.mask, "word {first} lies behind the region");
+        // SAFETY: every region is made so.
+        unsafe { std::hint::assert_unchecked(self.run_max >= LINE_WORDS) };
         // SAFETY: the masked index lies within the `mask + 1` words of the region.
         let start = unsafe { self.base.add(first & self.mask) };
         // SAFETY: behind those, `run_max` more are reserved; the storage lives as long as the region and its words are
@@ -205,25 +208,27 @@ pub(crate) unsafe fn copy_out(words: &[AtomicU64], skip: usize, out: &mut [Maybe
     if skip != 0 {
         return copy_out_shifted(words, skip, out);
     }
-    let (lines, rest) = out.as_chunks_mut::<{ LINE_WORDS * WORD }>();
-    let mut from = words.as_ptr();
-    for line in lines {
+    let (mut from, mut rest) = (words.as_ptr(), out);
+    while let Some(line) = rest.first_chunk_mut::<{ LINE_WORDS * WORD }>() {
         // SAFETY: the words hold all of `out`.
         unsafe { copy_line(from, line) };
         // SAFETY: as before; it points behind the words at most.
         from = unsafe { from.add(LINE_WORDS) };
+        let line_and_rest = rest;
+        rest = &mut line_and_rest[LINE_WORDS * WORD..];
     }
-    let (chunks, tail) = rest.as_chunks_mut::<WORD>();
-    for chunk in chunks {
+    while let Some(chunk) = rest.first_chunk_mut::<WORD>() {
         // SAFETY: the words hold all of `out`.
         let word = unsafe { &*from };
         *chunk = get(word).to_le_bytes().map(MaybeUninit::new);
         // SAFETY: as before; it points behind the words at most.
         from = unsafe { from.add(1) };
+        let chunk_and_rest = rest;
+        rest = &mut chunk_and_rest[WORD..];
     }
-    if !tail.is_empty() {
+    if !rest.is_empty() {
         // SAFETY: the words hold all of `out`.
-        write_tail(tail, get(unsafe { &*from }));
+        write_tail(rest, get(unsafe { &*from }));
     }
 }
 
@@ -302,30 +307,39 @@ pub(crate) fn write_pair(words: &[AtomicU64], a: &[u8], b: &[u8]) {
     if !a.len().is_multiple_of(WORD) {
         return write_pair_shifted(words, a, b);
     }
-    let (a_words, b_words) = words.split_at(a.len() / WORD);
-    copy_in(a_words, a);
-    copy_in(b_words, b);
+    assert!((a.len() + b.len()).div_ceil(WORD) <= words.len(), "bytes lie behind the words");
+    // SAFETY: the words hold both, as was just checked.
+    let behind = unsafe { copy_in(words.as_ptr(), a) };
+    // SAFETY: as before; `a` ends with a word.
+    unsafe { copy_in(behind, b) };
 }
 
-/// Copies bytes into words. The rest of the last word becomes zero.
+/// Copies bytes into words and answers the word behind them. The rest of the last word becomes zero.
 ///
-/// # Panics
-/// If the words are fewer.
+/// # Safety
+/// There are as many words.
 #[inline(always)]
-fn copy_in(words: &[AtomicU64], bytes: &[u8]) {
-    let (lines, rest) = bytes.as_chunks::<{ LINE_WORDS * WORD }>();
-    let (chunks, tail) = rest.as_chunks::<WORD>();
-    let words = &words[..bytes.len().div_ceil(WORD)];
-    let (to_lines, to_rest) = words.split_at(lines.len() * LINE_WORDS);
-    for (to, line) in to_lines.as_chunks().0.iter().zip(lines) {
-        write_line(to, line);
+unsafe fn copy_in(mut to: *const AtomicU64, bytes: &[u8]) -> *const AtomicU64 {
+    let mut rest = bytes;
+    while let Some((line, behind)) = rest.split_first_chunk() {
+        // SAFETY: the words take all of `bytes`.
+        write_line(unsafe { &*to.cast() }, line);
+        // SAFETY: as before; it points behind the words at most.
+        to = unsafe { to.add(LINE_WORDS) };
+        rest = behind;
     }
-    for (word, chunk) in to_rest.iter().zip(chunks) {
-        put(word, u64::from_le_bytes(*chunk));
+    while let Some((chunk, behind)) = rest.split_first_chunk() {
+        // SAFETY: the words take all of `bytes`.
+        put(unsafe { &*to }, u64::from_le_bytes(*chunk));
+        // SAFETY: as before; it points behind the words at most.
+        to = unsafe { to.add(1) };
+        rest = behind;
     }
-    if let Some(last) = to_rest.get(chunks.len()) {
-        put(last, pack(tail));
+    if !rest.is_empty() {
+        // SAFETY: the words take all of `bytes`.
+        put(unsafe { &*to }, pack(rest));
     }
+    to
 }
 
 /// Writes eight words, in half as many instructions as `AtomicU64::store` would take. Where the assembler's stores are

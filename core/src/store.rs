@@ -667,11 +667,13 @@ impl Store {
     }
 
     #[inline]
-    fn read<T>(&self, key: &[u8], read: impl Visit<T>) -> Result<Option<T>> {
-        let hash = self.engine.admit_key(key)?;
-        let found = self.engine.read(hash, key, &self.engine.moment(), read)?;
-        self.engine.count_outcome(key, found.is_some());
-        Ok(found)
+    fn read<T>(&self, key: &[u8], mut read: impl Visit<T>) -> Result<Option<T>> {
+        let engine = &*self.engine;
+        let hash = engine.admit_key(key)?;
+        match engine.glimpse(hash, key, true, &mut read) {
+            Some(answer) => Ok(Some(answer)),
+            None => engine.read_anywhere(hash, key, &engine.moment(), true, read),
+        }
     }
 
     fn set_expiry(

@@ -24,7 +24,7 @@ pub(crate) use directory::{Directory, Helpers};
 pub(crate) use page::Place;
 use slot::NARROW_ADDRESS_BITS;
 pub(crate) use slot::Slot;
-use tags::equal_tags;
+use tags::Comparer;
 
 /// Slots of a bucket: one cache line.
 pub(crate) const SLOTS_PER_BUCKET: usize = if cfg!(loom) { 2 } else { 8 };
@@ -46,6 +46,7 @@ pub(crate) struct Index {
     narrow: bool,
     /// Whether notes are frequencies.
     evicts: bool,
+    comparer: Comparer,
 }
 
 /// Bytes of index an entry, above which the index is worth shrinking when room is short: pages half full.
@@ -62,6 +63,7 @@ impl Index {
             depth_max: geometry.depth_max,
             narrow: geometry.log_words() as u64 <= 1 << NARROW_ADDRESS_BITS,
             evicts,
+            comparer: Comparer::new(),
         })
     }
 
@@ -129,8 +131,7 @@ impl Index {
     pub(crate) fn first_in_bucket(&self, page: usize, hash: Hash) -> Option<(usize, Slot)> {
         let first = page * PAGE_WORDS + hash.bucket() * SLOTS_PER_BUCKET;
         let slots = self.pages.view().line::<SLOTS_PER_BUCKET>(first);
-        // Any slot if none matches; the slot itself decides.
-        let i = equal_tags(slots, hash.tag()).trailing_zeros() as usize % SLOTS_PER_BUCKET;
+        let i = self.comparer.equal_tags(slots, hash.tag()).next()?;
         // Pairs with the release store in `publish`.
         let slot = Slot(slots[i].load(Ordering::Acquire));
         slot.has_tag(hash.tag()).then_some((first + i, slot))

@@ -13,7 +13,7 @@
 
 use std::ops::ControlFlow;
 
-use super::tags::equal_tags;
+use super::tags::Matches;
 use super::{BUCKETS_PER_PAGE, Index, PAGE_TABLE_WORDS, PAGE_WORDS, SLOTS_PER_BUCKET, Slot};
 use crate::hash::Hash;
 use crate::sync::Ordering;
@@ -100,10 +100,8 @@ impl Index {
             let mut bucket = hash.bucket();
             loop {
                 let first = page * PAGE_WORDS + bucket * SLOTS_PER_BUCKET;
-                let mut matches = self.matches(first, tag);
-                while matches != 0 {
-                    let word = first + matches.trailing_zeros() as usize;
-                    matches &= matches - 1;
+                for i in self.matches(first, tag) {
+                    let word = first + i;
                     // Pairs with the release store in `publish`.
                     let slot = Slot(self.pages.view().word(word).load(Ordering::Acquire));
                     if slot.has_tag(tag)
@@ -124,10 +122,10 @@ impl Index {
         }
     }
 
-    /// Which slots of a bucket have a tag, a bit each, as [`equal_tags`] says.
+    /// Which slots of a bucket have a tag.
     #[inline]
-    pub(super) fn matches(&self, first: usize, tag: u64) -> u32 {
-        equal_tags(self.pages.view().line(first), tag)
+    pub(super) fn matches(&self, first: usize, tag: u64) -> Matches {
+        self.comparer.equal_tags(self.pages.view().line(first), tag)
     }
 
     #[inline]
@@ -180,8 +178,7 @@ impl Index {
             let bucket = (hash.bucket() + step) % BUCKETS_PER_PAGE;
             let first = page * PAGE_WORDS + bucket * SLOTS_PER_BUCKET;
             // Empty slots have tag 0, and no others.
-            let empty = self.matches(first, 0);
-            (empty != 0).then(|| first + empty.trailing_zeros() as usize)
+            self.matches(first, 0).next().map(|i| first + i)
         })
     }
 

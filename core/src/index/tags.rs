@@ -1,91 +1,171 @@
 //! Compares the tags of a bucket with one tag.
+//!
+//! Which slots are being written meanwhile does not matter, nor how a load of several is cut: tags change only when entries
+//! come and go, and whoever finds a match loads that slot anew.
 
 use super::SLOTS_PER_BUCKET;
 use crate::sync::AtomicU64;
 
-/// Which slots have a tag, a bit each, at the moment at which each is loaded. The tag of a slot is its upper quarter; that
-/// of an empty slot is 0.
-#[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
-#[inline(always)]
-pub(super) fn equal_tags(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32 {
-    // SAFETY: every x86-64 processor has SSE2.
-    unsafe { with_sse2(slots, tag) }
+/// Bits of a match for each slot: its four quarters, of which the tag is the upper one.
+const QUARTERS: u32 = 4;
+const UPPER_QUARTERS: u32 = 0x8888_8888;
+
+/// The slots of a bucket that have a tag: bit `4 i + 3` is that of slot `i`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Matches(u32);
+
+impl Matches {
+    /// The first of them; any slot if there is none.
+    #[inline]
+    pub(super) fn first(self) -> usize {
+        (self.0.trailing_zeros() / QUARTERS) as usize % SLOTS_PER_BUCKET
+    }
 }
 
-/// Packs the eight tags into one register and compares them at once: half the instructions of the loop below, and a
-/// get short enough that the processor overlaps the next one's cache misses with this one's.
-#[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
-#[inline]
-#[target_feature(enable = "sse2")]
-fn with_sse2(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32 {
-    use std::arch::x86_64::{
-        _mm_cmpeq_epi16, _mm_movemask_epi8, _mm_packs_epi16, _mm_packs_epi32, _mm_set1_epi16,
-        _mm_setzero_si128, _mm_srai_epi32,
-    };
-    // The upper halves of four slots, shifted so that their tags are small signed numbers, which packing keeps.
-    let [low, high] = upper_halves(slots);
-    let tags = _mm_packs_epi32(_mm_srai_epi32::<16>(low), _mm_srai_epi32::<16>(high));
-    let equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16((tag as u16).cast_signed()));
-    _mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())).cast_unsigned()
+impl Iterator for Matches {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let first = (self.0 != 0).then(|| self.first());
+        self.0 &= self.0.wrapping_sub(1);
+        first
+    }
 }
 
-/// The upper 32 bits of slots 0 to 3 and 4 to 7.
+/// How tags are compared on this processor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Comparer {
+    /// Whether there are comparisons of a quarter of a kilobit that answer a bit mask.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "one way only"))]
+    masks: bool,
+}
+
+impl Comparer {
+    pub(super) fn new() -> Comparer {
+        #[cfg(target_arch = "x86_64")]
+        let masks = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl");
+        #[cfg(not(target_arch = "x86_64"))]
+        let masks = false;
+        Comparer { masks }
+    }
+
+    /// Which slots have a tag, at the moment at which each is loaded. The tag of a slot is its upper quarter; that of an
+    /// empty slot is 0.
+    ///
+    /// Without a branch for each slot: where the match lies is random, and each wrong guess costs as much as the whole
+    /// bucket. In few instructions, so that the processor overlaps the next get's cache misses with this one's.
+    #[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
+    #[inline(always)]
+    pub(super) fn equal_tags(self, slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> Matches {
+        let quarters = if self.masks {
+            // SAFETY: the processor was asked.
+            unsafe { equal_with_masks(slots, tag) }
+        } else {
+            equal_with_bytes(slots, tag)
+        };
+        Matches(quarters & UPPER_QUARTERS)
+    }
+
+    /// Which slots have a tag, one at a time.
+    #[cfg(not(all(target_arch = "x86_64", not(any(loom, nyala_tsan)))))]
+    #[inline]
+    pub(super) fn equal_tags(self, slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> Matches {
+        Matches(slots.iter().rev().fold(0, |mask, slot| {
+            let slot = slot.load(crate::sync::Ordering::Relaxed);
+            let upper = u32::from(slot >> super::slot::TAG_SHIFT == tag) << (QUARTERS - 1);
+            mask << QUARTERS | upper
+        }))
+    }
+}
+
+/// Which quarters of the slots are the tag, a bit each: four slots at once.
 ///
-/// Eight loads of a word each, relaxed, as `AtomicU64::load` makes them, but straight into the halves of vector
-/// registers, which the compiler does with no atomic.
+/// # Safety
+/// The processor has AVX-512 VL and BW. Registers from 16 on, which leave those of other code as they are.
 #[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
 #[inline(always)]
-fn upper_halves(slots: &[AtomicU64; SLOTS_PER_BUCKET]) -> [std::arch::x86_64::__m128i; 2] {
-    let (low, high);
-    // SAFETY: reads the eight words of `slots`, each by one aligned load of 64 bits, which x86-64 makes atomic; writes
-    // only the registers that it names.
+unsafe fn equal_with_masks(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32 {
+    let quarters: u32;
+    // SAFETY: reads the 64 bytes of `slots` and writes only the registers that it names.
     unsafe {
         std::arch::asm!(
-            "movq {low}, qword ptr [{slots}]",
-            "movhps {low}, qword ptr [{slots} + 8]",
-            "movq {next}, qword ptr [{slots} + 16]",
-            "movhps {next}, qword ptr [{slots} + 24]",
-            "shufps {low}, {next}, 0xdd",
-            "movq {high}, qword ptr [{slots} + 32]",
-            "movhps {high}, qword ptr [{slots} + 40]",
-            "movq {next}, qword ptr [{slots} + 48]",
-            "movhps {next}, qword ptr [{slots} + 56]",
-            "shufps {high}, {next}, 0xdd",
+            "vpbroadcastw ymm16, {tag:e}",
+            "vpcmpeqw k1, ymm16, ymmword ptr [{slots}]",
+            "vpcmpeqw k2, ymm16, ymmword ptr [{slots} + 32]",
+            "kunpckwd k1, k2, k1",
+            "kmovd {quarters:e}, k1",
             slots = in(reg) slots.as_ptr(),
-            low = out(xmm_reg) low,
-            high = out(xmm_reg) high,
-            next = out(xmm_reg) _,
+            tag = in(reg) tag,
+            quarters = out(reg) quarters,
+            out("xmm16") _,
+            out("k1") _,
+            out("k2") _,
             options(nostack, preserves_flags, readonly),
         );
     }
-    [low, high]
+    quarters
 }
 
-/// The same, one slot at a time, without a branch for each: where the match lies is random, and each wrong guess costs
-/// as much as the whole bucket.
-#[cfg(not(all(target_arch = "x86_64", not(any(loom, nyala_tsan)))))]
-#[inline]
-pub(super) fn equal_tags(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32 {
-    slots.iter().rev().fold(0, |mask, slot| {
-        let slot = slot.load(crate::sync::Ordering::Relaxed);
-        mask + mask + u32::from(slot >> super::slot::TAG_SHIFT == tag)
-    })
+/// The same on every x86-64 processor: two slots at once, whose quarters are packed into bytes, which have a mask.
+#[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
+#[inline(always)]
+fn equal_with_bytes(slots: &[AtomicU64; SLOTS_PER_BUCKET], tag: u64) -> u32 {
+    let (low, high): (u32, u32);
+    // SAFETY: reads the 64 bytes of `slots`, which is aligned as a bucket is, and writes only the registers that it names.
+    unsafe {
+        std::arch::asm!(
+            "movd {a}, {tag:e}",
+            "pshuflw {a}, {a}, 0",
+            "punpcklqdq {a}, {a}",
+            "movdqa {b}, {a}",
+            "movdqa {c}, {a}",
+            "movdqa {d}, {a}",
+            "pcmpeqw {a}, xmmword ptr [{slots}]",
+            "pcmpeqw {b}, xmmword ptr [{slots} + 16]",
+            "pcmpeqw {c}, xmmword ptr [{slots} + 32]",
+            "pcmpeqw {d}, xmmword ptr [{slots} + 48]",
+            "packsswb {a}, {b}",
+            "packsswb {c}, {d}",
+            "pmovmskb {low:e}, {a}",
+            "pmovmskb {high:e}, {c}",
+            slots = in(reg) slots.as_ptr(),
+            tag = in(reg) tag,
+            low = lateout(reg) low,
+            high = lateout(reg) high,
+            a = out(xmm_reg) _,
+            b = out(xmm_reg) _,
+            c = out(xmm_reg) _,
+            d = out(xmm_reg) _,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+    low | high << 16
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::super::Slot;
+    use super::super::slot::TAG_SHIFT;
     use super::*;
+
+    /// A bucket is a cache line.
+    #[repr(align(64))]
+    struct Bucket([AtomicU64; SLOTS_PER_BUCKET]);
 
     #[test]
     fn equal_tags_are_found_wherever_they_are() {
-        for tag in [0, 1, 0x7fff, 0x8000, 0xffff] {
-            for wanted in 0..=u8::MAX {
-                let slots = std::array::from_fn(|i| {
-                    let tag = if wanted >> i & 1 == 1 { tag } else { tag ^ 0x8001 };
-                    AtomicU64::new(Slot::new(tag, i + 1).0)
-                });
-                assert_eq!(equal_tags(&slots, tag), u32::from(wanted), "tag {tag:#x}");
+        for masks in [false, Comparer::new().masks] {
+            for tag in [0, 1, 0x7fff, 0x8000, 0xffff] {
+                for wanted in 0..=u8::MAX {
+                    let bucket = Bucket(std::array::from_fn(|i| {
+                        let tag = if wanted >> i & 1 == 1 { tag } else { tag ^ 0x4001 };
+                        AtomicU64::new(tag << TAG_SHIFT | tag)
+                    }));
+                    let found = Comparer { masks }.equal_tags(&bucket.0, tag);
+                    let found: Vec<usize> = found.collect();
+                    let wanted = (0..SLOTS_PER_BUCKET).filter(|i| wanted >> i & 1 == 1);
+                    assert!(wanted.eq(found.iter().copied()), "tag {tag:#x}: {found:?}");
+                }
             }
         }
     }

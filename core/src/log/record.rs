@@ -230,7 +230,7 @@ impl<'a> Record<'a> {
     }
 
     /// When the record expires, in milliseconds since the epoch; 0 if it does not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn expiry(&self) -> u64 {
         if self.header.has_expiry_word() { self.expiry_word().load(Relaxed) } else { 0 }
     }
@@ -242,7 +242,7 @@ impl<'a> Record<'a> {
     }
 
     /// The last word before the key, if the header says that there is one for the expiry.
-    #[inline]
+    #[inline(always)]
     fn expiry_word(&self) -> &'a AtomicU64 {
         &self.words[self.header.prelude() - 1]
     }
@@ -288,7 +288,32 @@ impl<'a> Record<'a> {
 
     #[inline(always)]
     pub(crate) fn key_is(&self, key: &[u8]) -> bool {
-        let first = self.header.prelude();
+        self.key_behind(self.header.prelude(), key)
+    }
+
+    /// The value of a record of this key; `None` if it is of another, or its header is garbage.
+    ///
+    /// Written out for the usual record, which has neither of the optional words: there the offsets are constants.
+    #[inline(always)]
+    pub(crate) fn value_of(&self, key: &[u8]) -> Option<Packed<'a>> {
+        let prelude = self.header.prelude();
+        if prelude == HEADER_WORDS {
+            return self.value_behind(HEADER_WORDS, key);
+        }
+        self.value_behind(prelude, key)
+    }
+
+    #[inline(always)]
+    fn value_behind(&self, prelude: usize, key: &[u8]) -> Option<Packed<'a>> {
+        if !self.key_behind(prelude, key) {
+            return None;
+        }
+        let words = self.words.get(prelude + key.len() / WORD..)?;
+        Packed::in_words(words, key.len() % WORD, self.header.value_len())
+    }
+
+    #[inline(always)]
+    fn key_behind(&self, first: usize, key: &[u8]) -> bool {
         self.header.key_len() == key.len()
             && match self.words.get(first..first + key.len().div_ceil(WORD)) {
                 Some(words) => equal(words, key),
@@ -450,8 +475,8 @@ impl<'a> Packed<'a> {
     /// Replaces what a vector holds by the bytes.
     #[inline(always)]
     pub(crate) fn copy_to_vec(&self, out: &mut Vec<u8>) {
-        out.clear();
         if out.capacity() < self.len {
+            out.clear();
             out.reserve(self.len);
         }
         // SAFETY: the vector has room for `len` elements, which need not be initialised.
