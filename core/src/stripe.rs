@@ -280,7 +280,11 @@ impl<'a> Writer<'a> {
         entry: NewEntry<'_>,
         moment: &Moment<'_>,
     ) -> std::result::Result<Version, NeedRoom> {
-        let found = self.find_record(hash, |record| record.key_is(entry.key));
+        let head = self.stripe.directory.home(&self.engine.index, hash);
+        let found = match self.engine.index.rules_out(head, hash) {
+            true => None,
+            false => self.find_record(hash, |record| record.key_is(entry.key)),
+        };
         self.store(found, hash, entry, moment)
     }
 

@@ -117,7 +117,7 @@ impl Index {
 
     /// Counts a read of the entry whose slot was loaded from here, unless its frequency is as high as it gets: the slots of
     /// hot entries stay unwritten, in every core's cache. Counts may be lost, and fall to whoever has the slot by then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count_read(&self, word: usize, slot: Slot) {
         let frequency = slot.frequency();
         if frequency < Slot::FREQUENCY_MAX {

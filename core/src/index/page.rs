@@ -122,6 +122,13 @@ impl Index {
         }
     }
 
+    /// Whether the home bucket says that there is no entry with the hash's tag, so that a probe would find none.
+    #[inline]
+    pub(crate) fn rules_out(&self, head: usize, hash: Hash) -> bool {
+        let first = head * PAGE_WORDS + hash.bucket() * SLOTS_PER_BUCKET;
+        self.spilled(head, hash.bucket()) == 0 && self.matches(first, hash.tag()).next().is_none()
+    }
+
     /// Which slots of a bucket have a tag.
     #[inline]
     pub(super) fn matches(&self, first: usize, tag: u64) -> Matches {
