@@ -207,12 +207,15 @@ impl Engine {
     /// Locks a stripe; the injected clock was asked before.
     #[inline(always)]
     fn writer<'a>(&'a self, stripe: &'a Stripe) -> Result<Writer<'a>> {
-        let state = lock_patiently(&stripe.state).ok_or(Error::Corrupt {
-            what: "a panic left this stripe half changed; open a new store",
-            offset: 0,
-        })?;
+        let Some(state) = lock_patiently(&stripe.state) else { return Err(half_changed()) };
         Ok(Writer { engine: self, stripe, state, appended: 0 })
     }
+}
+
+/// Made only where it is needed: an error has to be dropped.
+#[cold]
+fn half_changed() -> Error {
+    Error::Corrupt { what: "a panic left this stripe half changed; open a new store", offset: 0 }
 }
 
 impl<'a> Writer<'a> {
