@@ -80,7 +80,8 @@ impl Failure {
             Failure::Store(error, _) => match error {
                 Error::InvalidArgument(_)
                 | Error::KeyTooLarge { .. }
-                | Error::ValueTooLarge { .. } => 2,
+                | Error::ValueTooLarge { .. }
+                | Error::FrameTooLarge { .. } => 2,
                 Error::Corrupt { .. } => 3,
                 Error::Locked { .. } => 4,
                 Error::Full { .. } => 5,

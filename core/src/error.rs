@@ -27,6 +27,13 @@ pub enum Error {
         /// Longest value this store takes, in bytes.
         max: usize,
     },
+    /// The pairs of a frame are more than a segment takes.
+    FrameTooLarge {
+        /// What the pairs count: for each its key and value, rounded up to 8 bytes, and 64 bytes more.
+        bytes: usize,
+        /// What a frame may count, in bytes.
+        max: usize,
+    },
     /// The entry does not fit beside what is live. Nothing was changed.
     Full {
         /// Bytes that live entries and the index occupy.
@@ -124,6 +131,9 @@ impl fmt::Display for Error {
             }
             Error::ValueTooLarge { len, max } => {
                 write!(f, "value of {len} bytes is too large: the limit is {max} bytes")
+            }
+            Error::FrameTooLarge { bytes, max } => {
+                write!(f, "frame of {bytes} bytes is too large: the limit is {max} bytes")
             }
             Error::Full { live_bytes, max_bytes } => {
                 write!(f, "store is full: {live_bytes} live bytes of max_bytes = {max_bytes} bytes")

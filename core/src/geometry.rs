@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::file::segment::SEGMENT_TRAILER_WORDS;
+use crate::file::window::MILESTONE_WORDS;
 use crate::hash::{MAX_DEPTH, MAX_STRIPES};
 use crate::index::PAGE_WORDS;
 use crate::log::record::{MAX_KEY_LEN, MAX_VALUE_LEN, RECORD_PRELUDE_WORDS};
@@ -202,6 +203,13 @@ impl Geometry {
     /// Words that a record may have at most.
     pub(crate) fn record_words_max(&self) -> usize {
         RECORD_PRELUDE_WORDS + (self.max_key_len + self.max_value_len).div_ceil(WORD)
+    }
+
+    /// Words that all records of a frame may have together, those that belong to no entry included; the same in memory.
+    pub(crate) fn frame_words(&self) -> usize {
+        self.segment_words().saturating_sub(
+            SEGMENT_HEADER_WORDS + SEGMENT_TRAILER_WORDS + MILESTONE_WORDS.next_multiple_of(8),
+        )
     }
 
     /// Pages of the run that a record of `words` words gets; `None` if it lies in a segment, because it is small, or

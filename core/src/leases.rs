@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::clock::Moment;
+use crate::file::window::MILESTONE_WORDS;
 use crate::geometry::RUN_PAGE_WORDS;
 use crate::log::record::Record;
 use crate::log::segment::{Account, LEASED_AT_WORD, SEGMENT_HEADER_WORDS};
@@ -27,6 +28,18 @@ impl<'a> Writer<'a> {
         {
             return self.lease_run(pages, pool, moment);
         }
+        self.reserve_in_segment(words, pool, purpose, moment)
+    }
+
+    /// The same for a record that gets no run of its own, however long it is.
+    #[inline]
+    pub(crate) fn reserve_in_segment(
+        &mut self,
+        words: usize,
+        pool: Pool,
+        purpose: Purpose,
+        moment: &Moment<'_>,
+    ) -> Option<usize> {
         if self.state.open[pool as usize].is_none_or(|open| open.next + words > open.end) {
             self.seal_open(pool);
             self.state.open[pool as usize] = Some(self.lease(pool, purpose, moment)?);
@@ -44,6 +57,17 @@ impl<'a> Writer<'a> {
             self.appended += words;
         }
         Some(start)
+    }
+
+    /// Takes words back that were reserved last in a pool and that nothing was written to.
+    pub(crate) fn retract(&mut self, start: usize, words: usize, pool: Pool) {
+        if let Some(open) = self.state.open[pool as usize].as_mut() {
+            debug_assert_eq!(open.next, start + words, "nothing was reserved since");
+            open.next = start;
+            self.engine.segments.account(open.segment).sub_used(words);
+            self.stripe.counters.used_words.sub(words);
+            self.appended -= words;
+        }
     }
 
     /// A run of its own for a large record. It is not copied by reclaim, so that only fresh records come here.
@@ -96,7 +120,8 @@ impl<'a> Writer<'a> {
         engine.segments.account(segment).open(pool);
         self.state.leased[pool as usize] += engine.geometry.segment_words();
         self.stripe.counters.used_words.add(SEGMENT_HEADER_WORDS);
-        let end = engine.geometry.first_word(segment + 1) - engine.geometry.trailer_words;
+        let left = if engine.geometry.in_file { MILESTONE_WORDS } else { 0 };
+        let end = engine.geometry.first_word(segment + 1) - engine.geometry.trailer_words - left;
         Some(Open { segment, next, end })
     }
 

@@ -49,6 +49,7 @@ mod file;
 mod fork;
 #[cfg(all(test, not(loom)))]
 mod format;
+mod frame;
 mod geometry;
 mod ghost;
 mod hash;

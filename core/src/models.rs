@@ -478,6 +478,62 @@ fn a_reader_sees_a_whole_run_while_a_segment_is_freed() {
     });
 }
 
+/// A store of two stripes, and a key in each.
+fn with_two_stripes() -> (Arc<Engine>, [Key; 2]) {
+    let geometry = Geometry { stripes: 2, reserve: 3, ..tiny_geometry() };
+    let engine = build(geometry, Eviction::None);
+    let stripe = |n: &u8| engine.hasher.stripe(engine.hasher.hash(&[*n; KEY_LEN]));
+    let first = (1..=u8::MAX).find(|n| stripe(n) == 0).expect("a key of the first stripe");
+    let second = (1..=u8::MAX).find(|n| stripe(n) == 1).expect("a key of the second stripe");
+    (engine, [[first; KEY_LEN], [second; KEY_LEN]])
+}
+
+#[test]
+fn frames_neither_mix_nor_wait_for_each_other_for_ever() {
+    explore("two frames", || {
+        let (engine, [a, b]) = with_two_stripes();
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            // The other way around: the order of locks is not that of keys.
+            move || engine.set_frame(&[(b, [2; 8]), (a, [2; 8])]).unwrap()
+        });
+        engine.set_frame(&[(a, [1; 8]), (b, [1; 8])]).unwrap();
+        writer.join().unwrap();
+        let (of_a, of_b) = (get(&engine, a).unwrap(), get(&engine, b).unwrap());
+        assert!(of_a == of_b, "frames mixed: {of_a:?} and {of_b:?}");
+    });
+}
+
+#[test]
+fn no_writer_comes_into_the_midst_of_a_frame() {
+    explore("a frame and a writer", || {
+        let (engine, [a, b]) = with_two_stripes();
+        engine.set_frame(&[(a, [0; 8]), (b, [0; 8])]).unwrap();
+        let writer = thread::spawn({
+            let engine = Arc::clone(&engine);
+            move || {
+                set(&engine, a, &[1; 8]);
+                set(&engine, b, &[1; 8]);
+            }
+        });
+        engine.set_frame(&[(a, [2; 8]), (b, [2; 8])]).unwrap();
+        // Once its second value is to be seen, the writer's first one is too, or was written over by the frame.
+        let of_b = get(&engine, b).unwrap();
+        let of_a = get(&engine, a).unwrap();
+        assert!(of_b != [0; 8] && of_a != [0; 8], "the frame was lost");
+        writer.join().unwrap();
+        let (of_a, of_b) = (get(&engine, a).unwrap(), get(&engine, b).unwrap());
+        // Between its two writes the frame may come, and then `b` is the writer's and `a` the frame's, never the reverse.
+        assert!(
+            of_a != [1; 8] || of_b != [2; 8],
+            "the writer's second write lies before its first"
+        );
+        for number in 0..2 {
+            engine.lock_stripe(number, &engine.moment()).unwrap().validate().unwrap();
+        }
+    });
+}
+
 fn pin(engine: &Arc<Engine>, key: Key) -> Pinned {
     let hash = engine.admit_key(&key).unwrap();
     Pinned::new(engine, hash, &key, &engine.moment()).unwrap().expect("the key is there throughout")

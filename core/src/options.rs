@@ -55,6 +55,10 @@ pub enum Eviction {
 }
 
 /// What an acknowledged write of a store in a file survives. A store in memory has none of it.
+///
+/// What [`Store::set_many_atomic`](crate::Store::set_many_atomic) writes is there as a whole or not at all after anything that the
+/// level promises something about: the death of the process at each level, a power cut at `Interval` and `Sync`. After a power cut
+/// at `Process` a part of it may be found, where space was used again since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Durability {

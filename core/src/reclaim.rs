@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::evict::WORTH_COMPACTING;
 use crate::file::mutant::{Mutant, is_on};
+use crate::file::window::MILESTONE_WORDS;
 use crate::hash::Hash;
 use crate::index::SPARSE_BYTES_PER_ENTRY;
 use crate::log::record::{Kind, Record};
@@ -468,6 +469,10 @@ impl<'a> Writer<'a> {
                 offset: 8 * victim.next as u64,
             });
         }
+        if self.write_milestone(victim.segment, moment).is_err() {
+            self.state.victim = Some(Victim { next, copied, ..victim });
+            return Ok(Step::NoRoom);
+        }
         self.state.victim = None;
         let words = engine.segments.account(victim.segment).used_words();
         self.free(victim.segment);
@@ -549,9 +554,9 @@ impl<'a> Writer<'a> {
         let keep = match aim {
             Aim::Compact(part) => {
                 let counters = &self.stripe.counters;
-                // Headers are not gained: with many segments they would look worth a walk that never ends.
+                // Headers and milestones are not gained: with many segments they would look worth a walk that never ends.
                 let sealed = self.state.sealed[Pool::Admission as usize].len();
-                let headers = (sealed + 2) * SEGMENT_HEADER_WORDS;
+                let headers = (sealed + 2) * (SEGMENT_HEADER_WORDS + MILESTONE_WORDS);
                 let kept = counters.live_words.get() + headers;
                 let used = counters.used_words.get() + counters.slack_words.get();
                 let dead = used.saturating_sub(kept);

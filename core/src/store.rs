@@ -14,6 +14,7 @@ use crate::file::progress::{Meter, Progress, watched};
 use crate::options::{Access, Options};
 use crate::pin::Pinned;
 use crate::reader::{CopyTo, Entry, Value, Visit};
+use crate::region::WORD;
 use crate::scan::Cursor;
 use crate::stats::Stats;
 use crate::types::{
@@ -26,7 +27,7 @@ use crate::update::{Change, Current, NewValue};
 ///
 /// Handles are cheap to clone; all clones are one store, which lives until the last handle, pin or cursor is dropped.
 /// Every method may be called from any thread at any time. Operations on one key are linearizable; there is no order
-/// between keys, and no operation is atomic over several keys.
+/// between keys, and no operation but [`Store::set_many_atomic`] is atomic over several keys.
 ///
 /// # Errors
 /// Every operation on a key answers [`Error::InvalidArgument`] for an empty key, [`Error::KeyTooLarge`] for one that is
@@ -428,8 +429,8 @@ impl Store {
         Ok(self.entry_info(key)?.map(|info| info.ttl))
     }
 
-    /// Writes many values, faster than one by one; an outcome for each, in their order. Not atomic: each is a
-    /// [`Store::set`] of its own; of several for one key the last stays.
+    /// Writes many values, faster than one by one; an outcome for each, in their order. Not atomic
+    /// ([`Store::set_many_atomic`] is): each is a [`Store::set`] of its own; of several for one key the last stays.
     ///
     /// # Errors
     /// [`Error::Forked`] before anything is written; what a single pair does wrong is in its outcome.
@@ -455,6 +456,28 @@ impl Store {
             });
         }
         Ok(outcomes)
+    }
+
+    /// Writes many values as one: all of them or none, also where the process dies meanwhile, and at the levels of durability that
+    /// reach so far where the power goes: [`Durability`](crate::Durability). Of several pairs with one key the last stays. No
+    /// other write comes between; a reader may see some values new and others still old for a moment, since it asks for no
+    /// lock. Holds the locks of all keys' stripes meanwhile, and appends each value, also where a [`Store::set`] would
+    /// overwrite it in place.
+    ///
+    /// ```
+    /// use nyala::{Options, Store};
+    /// let store = Store::open(Options::memory(16 << 20))?;
+    /// store.set_many_atomic(&[("from", "90"), ("to", "10")])?;
+    /// assert_eq!(store.get("to")?, Some(b"10".to_vec()));
+    /// # Ok::<(), nyala::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Nothing was changed with [`Error::FrameTooLarge`] (the limit is [`Store::max_frame_bytes`]), [`Error::ValueTooLarge`],
+    /// [`Error::Full`], nor with what a key does wrong. In a file [`Error::Io`] and [`Error::Poisoned`] as of [`Store::set`]: all of it
+    /// or nothing is there when the file is opened again.
+    pub fn set_many_atomic<K: AsRef<[u8]>, V: AsRef<[u8]>>(&self, pairs: &[(K, V)]) -> Result<()> {
+        self.engine.set_frame(pairs)
     }
 
     /// Removes many entries, faster than one by one; for each key whether it was there.
@@ -552,6 +575,13 @@ impl Store {
         self.engine.geometry.max_value_len
     }
 
+    /// What the pairs of one [`Store::set_many_atomic`] may count, in bytes, each its key and value rounded up to 8 and 64 more: a
+    /// segment ([`Stats::segment_bytes`]) less 192.
+    #[must_use]
+    pub fn max_frame_bytes(&self) -> usize {
+        self.engine.geometry.frame_words() * WORD
+    }
+
     /// The keys that were read most of late, with about how often, most first; at most `most` of them. Known by samples of
     /// one read in 64, if reads are counted: see [`Options::count_reads`]. A key that is read less than one in some
     /// sixteen reads of its stripe may be missing or overestimated. Takes each stripe's lock for microseconds.
@@ -593,7 +623,8 @@ impl Store {
         Ok(WorkLeft { bytes: self.engine.maintain(budget, &self.engine.moment())? })
     }
 
-    /// Removes all entries, stripe by stripe: what is written meanwhile may stay. Memory goes back to the system; the
+    /// Removes all entries, stripe by stripe: what is written meanwhile may stay, and where the process dies meanwhile some
+    /// entries may. Memory goes back to the system; the
     /// cost is in proportion to the index, not to the values.
     pub fn clear(&self) -> Result<()> {
         self.engine.birthplace.check()?;

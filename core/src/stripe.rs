@@ -1,5 +1,5 @@
 //! A stripe: one lock, its part of the index, and the segments that its records are appended to (`leases.rs`). All
-//! writing happens here, under that lock; no operation holds two.
+//! writing happens here, under that lock; only a frame holds several (`frame.rs`).
 
 use std::collections::VecDeque;
 
@@ -300,22 +300,53 @@ impl<'a> Writer<'a> {
         entry: NewEntry<'_>,
         moment: &Moment<'_>,
     ) -> std::result::Result<Version, NeedRoom> {
-        let expires = entry.expiry != 0;
-        let bare = Header::new(entry.key.len(), entry.value.len(), expires);
-        let header = match self.engine.geometry.in_file {
-            true => bare.with_check(),
-            false if entry.least_len > entry.value.len() => bare.with_room_for(entry.least_len),
-            false => bare,
-        };
+        let header = self.header_of(&entry);
         let place = match &found {
             Some(found) => found.place,
             None => self.prepare(hash).ok_or(NeedRoom)?,
         };
-        let pool = match &found {
+        let pool = self.pool_to_append(found.as_ref(), hash, header);
+        let start = self.reserve(header.extent(), pool, Purpose::Fresh, moment).ok_or(NeedRoom)?;
+        Ok(self.write_at(start, header, (found, place), hash, entry, moment))
+    }
+
+    /// The header of a new record.
+    #[inline(always)]
+    pub(crate) fn header_of(&self, entry: &NewEntry<'_>) -> Header {
+        let bare = Header::new(entry.key.len(), entry.value.len(), entry.expiry != 0);
+        match self.engine.geometry.in_file {
+            true => bare.with_check(),
+            false if entry.least_len > entry.value.len() => bare.with_room_for(entry.least_len),
+            false => bare,
+        }
+    }
+
+    /// The pool that a new record goes to: that of the one which it replaces.
+    #[inline(always)]
+    pub(crate) fn pool_to_append(
+        &self,
+        found: Option<&Located<'a>>,
+        hash: Hash,
+        header: Header,
+    ) -> Pool {
+        match found {
             Some(found) => self.pool_of(&found.record),
             None => self.pool_for(hash, header.extent()),
-        };
-        let start = self.reserve(header.extent(), pool, Purpose::Fresh, moment).ok_or(NeedRoom)?;
+        }
+    }
+
+    /// Writes a record to words that were reserved for it and lets the index name it: in the place of the one that was
+    /// found, or in a free one.
+    #[inline(always)]
+    pub(crate) fn write_at(
+        &mut self,
+        start: usize,
+        header: Header,
+        (found, place): (Option<Located<'a>>, Place),
+        hash: Hash,
+        entry: NewEntry<'_>,
+        moment: &Moment<'_>,
+    ) -> Version {
         let version = self.next_version();
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(version.get(), entry.expiry, entry.key, entry.value);
@@ -334,7 +365,7 @@ impl<'a> Writer<'a> {
             }
         };
         self.publish(found, place, hash, record, slot, moment);
-        Ok(version)
+        version
     }
 
     /// Gives an entry another expiry, 0 for none. The version stays.
@@ -565,6 +596,17 @@ impl<'a> Writer<'a> {
     fn prepare_by_growing(&self, hash: Hash) -> Option<Place> {
         let stripe = self.stripe;
         self.with_helpers(|index, helpers| stripe.directory.prepare(index, hash, helpers))
+    }
+
+    /// Sees to it that each of these keys, which are not there, has a free slot; see [`Writer::place_made`].
+    pub(crate) fn make_places(&self, hashes: &mut [Hash]) -> bool {
+        let stripe = self.stripe;
+        self.with_helpers(|index, helpers| stripe.directory.make_room(index, hashes, helpers))
+    }
+
+    /// One of these slots.
+    pub(crate) fn place_made(&self, hash: Hash) -> Option<Place> {
+        self.stripe.directory.place_made(&self.engine.index, hash)
     }
 
     fn with_helpers<T>(&self, run: impl FnOnce(&crate::index::Index, &mut Helpers<'_>) -> T) -> T {

@@ -61,6 +61,7 @@ fn with_key(store: &Store, key: &[u8]) -> Vec<(&'static str, Result<(), Error>)>
         ("persist", store.persist(key).map(drop)),
         ("ttl", store.ttl(key).map(drop)),
         ("set_many", store.set_many(&[(key, "value")]).and_then(|mut all| all.remove(0))),
+        ("set_many_atomic", store.set_many_atomic(&[(&b"good"[..], "value"), (key, "value")])),
         ("delete_many", store.delete_many(&[b"good", key]).map(drop)),
     ]
 }
@@ -352,6 +353,10 @@ fn full_changes_nothing() {
     for outcome in store.set_many(&pairs).unwrap() {
         refused.push(("set_many", outcome));
     }
+    // Of the frame some values would fit, and one key has a value of that length already.
+    let third = vec![4; store.max_frame_bytes() / 3 - 80];
+    let frame = [("key 1", &third), ("fresh", &third), ("key 2", &value)];
+    refused.push(("set_many_atomic", store.set_many_atomic(&frame)));
     for (operation, result) in refused {
         assert!(matches!(result, Err(Error::Full { .. })), "{operation}: {result:?}");
     }
@@ -378,6 +383,35 @@ fn full_changes_nothing() {
     assert!(store.is_empty());
     store.set("fresh", &long).expect("room again");
     validate(&store).unwrap();
+}
+
+/// The limit counts the same in every store, however keys fall to stripes.
+#[test]
+fn over_large_frames() {
+    for store in [open(MIB), open(64 * MIB)] {
+        let max = store.max_frame_bytes();
+        assert_eq!(max as u64, store.stats().segment_bytes - 192);
+        let pair = |number: usize| (format!("key {number:04}"), vec![7; 56]);
+        let fitting: Vec<_> = (0..max / 128).map(pair).collect();
+        store.set_many_atomic(&fitting).expect("as much as a frame takes");
+        let before = picture(&store);
+        assert_eq!(before.len(), fitting.len());
+        let mut more: Vec<_> = fitting.iter().map(|(key, _)| (key.clone(), vec![8; 56])).collect();
+        more.push(pair(9000));
+        let expected = Error::FrameTooLarge { bytes: 128 * more.len(), max };
+        assert_eq!(store.set_many_atomic(&more), Err(expected.clone()));
+        assert_says(&expected, &["frame", &(128 * more.len()).to_string(), &max.to_string()]);
+        assert!(picture(&store) == before, "a frame that is refused changed something");
+        let long = vec![1; store.max_value_len() + 1];
+        let bad: [(&str, &[u8]); 2] = [("a", b"1"), ("b", &long)];
+        assert_eq!(
+            store.set_many_atomic(&bad),
+            Err(Error::ValueTooLarge { len: long.len(), max: store.max_value_len() })
+        );
+        assert!(picture(&store) == before, "a frame that is refused changed something");
+        store.set_many_atomic::<&str, &str>(&[]).expect("nothing to do");
+        validate(&store).unwrap();
+    }
 }
 
 /// What cannot be provoked from outside still has a text that helps.

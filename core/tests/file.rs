@@ -14,6 +14,43 @@ const MIB: u64 = 1 << 20;
 const LEVELS: [Durability; 3] =
     [Durability::Process, Durability::Interval(Duration::from_millis(5)), Durability::Sync];
 
+/// Frames and single writes in turns, with reclaim all the time, over several openings.
+#[test]
+fn frames_are_there_again() {
+    for level in LEVELS {
+        let folder = Folder::new("frames");
+        let tuning = Tuning { segment_bytes: 4096, stripes: 4, ..Tuning::default() };
+        let options =
+            || Options::file(folder.file()).max_bytes(4 << 20).tuning(tuning).durability(level);
+        let frames = if level == Durability::Sync { 100 } else { 3000 };
+        let mut random = Random::new(5);
+        let mut model = HashMap::new();
+        for session in 0..3_u32 {
+            let store = Store::open(options()).unwrap();
+            for _ in 0..frames {
+                let key = |random: &mut Random| format!("key {}", random.below(200));
+                let pairs: Vec<(String, Vec<u8>)> = (0..random.between(1, 12))
+                    .map(|_| {
+                        (key(&mut random), vec![random.word().to_le_bytes()[0]; random.below(150)])
+                    })
+                    .collect();
+                store.set_many_atomic(&pairs).unwrap();
+                model.extend(pairs);
+                let gone = key(&mut random);
+                assert_eq!(store.delete(&gone).unwrap(), model.remove(&gone).is_some());
+            }
+            validate(&store).unwrap();
+            drop(store);
+            let store = Store::open(options().read_only()).unwrap();
+            assert_eq!(store.set_many_atomic(&[("a", "b")]), Err(Error::ReadOnly));
+            assert_eq!(store.len(), model.len() as u64, "session {session}");
+            for (key, value) in &model {
+                assert_eq!(store.get(key).unwrap().as_ref(), Some(value), "{key}");
+            }
+        }
+    }
+}
+
 fn value_of(key: u32) -> Vec<u8> {
     vec![key.to_le_bytes()[0]; key as usize % 300]
 }

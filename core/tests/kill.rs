@@ -35,8 +35,14 @@ fn parent() -> Result<(), String> {
     let totals = kill::parent::run(&folder, 1, ROUNDS, 1, |_, _, _| ())?;
     let _ = std::fs::remove_dir_all(&folder);
     eprintln!(
-        "{} processes killed, {} of them while opening; {} operations acknowledged, {} under way; nothing lost",
-        totals.kills, totals.while_opening, totals.acknowledged, totals.under_way
+        "{} processes killed, {} of them while opening; {} operations acknowledged, {} under way; of {} frames under way {} \
+         were done; nothing lost",
+        totals.kills,
+        totals.while_opening,
+        totals.acknowledged,
+        totals.under_way,
+        totals.frames,
+        totals.whole_frames
     );
     Ok(())
 }

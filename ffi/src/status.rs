@@ -99,7 +99,9 @@ fn name(status: nyala_status) -> &'static CStr {
 pub(crate) fn of_error(error: &Error) -> nyala_status {
     match error {
         Error::InvalidArgument(_) => NYALA_ERR_INVALID_ARGUMENT,
-        Error::KeyTooLarge { .. } | Error::ValueTooLarge { .. } => NYALA_ERR_TOO_LARGE,
+        Error::KeyTooLarge { .. } | Error::ValueTooLarge { .. } | Error::FrameTooLarge { .. } => {
+            NYALA_ERR_TOO_LARGE
+        }
         Error::Full { .. } => NYALA_ERR_FULL,
         Error::NotANumber { .. } => NYALA_ERR_NOT_A_NUMBER,
         Error::Overflow { .. } => NYALA_ERR_OVERFLOW,

@@ -28,7 +28,9 @@ pub(crate) fn exception(error: &nyala::Error) -> PyErr {
     match error {
         // The type says already that an argument is invalid.
         E::InvalidArgument(what) => InvalidArgumentError::new_err(what.clone()),
-        E::KeyTooLarge { .. } | E::ValueTooLarge { .. } => TooLargeError::new_err(text),
+        E::KeyTooLarge { .. } | E::ValueTooLarge { .. } | E::FrameTooLarge { .. } => {
+            TooLargeError::new_err(text)
+        }
         E::Full { .. } => FullError::new_err(text),
         E::NotANumber { .. } => NotANumberError::new_err(text),
         E::Overflow { .. } => OverflowError::new_err(text),

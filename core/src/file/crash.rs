@@ -21,10 +21,15 @@ const KEYS: usize = 16;
 const CACHED_KEYS: usize = 150;
 /// One trial in so many is of a cache.
 const CACHES: u64 = 4;
+/// And another one never syncs by itself, so that a power cut may take everything of a stripe, from its first segment on.
+const UNSYNCED: u64 = 1;
 const LEVELS: [Durability; 3] =
     [Durability::Process, Durability::Interval(Duration::from_secs(1 << 30)), Durability::Sync];
 
-const MUTANTS: [Mutant; 13] = [
+/// Most keys of a frame: as many of the longest values fit a segment.
+const FRAME: usize = 4;
+
+const MUTANTS: [Mutant; 15] = [
     Mutant::NoTombstone,
     Mutant::AnyVictim,
     Mutant::EarlyAcknowledgement,
@@ -38,6 +43,8 @@ const MUTANTS: [Mutant; 13] = [
     Mutant::NumbersAgain,
     Mutant::SyncAgain,
     Mutant::StaleCheckpoint,
+    Mutant::PartOfFrame,
+    Mutant::CopyOfPart,
 ];
 
 /// What a key has been: the number of each value that it got, `None` where it was removed.
@@ -47,6 +54,9 @@ struct Past {
     /// The first of them that a power cut may leave.
     durable: usize,
 }
+
+/// What each key of a frame became by it: which of the states of its past.
+type Frame = Vec<(usize, usize)>;
 
 /// How an image came about, and so what it may have lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +71,14 @@ enum Cut {
 struct Trial {
     level: Durability,
     eviction: Eviction,
+    unsynced: bool,
     disk: Arc<FakeDisk>,
     engine: Engine,
     dice: Dice,
     past: BTreeMap<usize, Past>,
+    frames: Vec<Frame>,
+    /// Values that a later pair of their frame replaced: nobody ever sees them, where frames are whole.
+    passing: Vec<(usize, u64)>,
     values: u64,
     images: u64,
     /// Images that were opened with the power failing again meanwhile.
@@ -120,10 +134,13 @@ impl Trial {
         Trial {
             level,
             eviction,
+            unsynced: seed % CACHES == UNSYNCED,
             disk,
             engine,
             dice: Dice::new(seed),
             past: (0..keys).map(|number| (number, past.clone())).collect(),
+            frames: Vec::new(),
+            passing: Vec::new(),
             values: 0,
             images: 0,
             doubles: 0,
@@ -182,6 +199,7 @@ impl Trial {
                 }
                 self.past.values_mut().for_each(|past| past.states.push(None));
             }
+            1 | 2 | 4 if self.unsynced => self.set_frame(),
             1 | 2 => {
                 self.engine.file.as_ref().unwrap().sync().unwrap();
                 self.all_durable();
@@ -199,6 +217,7 @@ impl Trial {
                 let expiry = 1 << 50 | self.dice.next() & 0xffff;
                 self.engine.update(&key(number), |_, _| Ok((Change::Expire(expiry), ()))).unwrap();
             }
+            17..=22 => self.set_frame(),
             _ => {
                 self.values += 1;
                 let id = self.values;
@@ -210,6 +229,30 @@ impl Trial {
         if self.level == Durability::Sync {
             self.all_durable();
         }
+    }
+
+    /// Several keys get values as one, some of them two, of which the later one counts.
+    fn set_frame(&mut self) {
+        let mut pairs = Vec::new();
+        let mut frame = Frame::new();
+        for _ in 0..2 + self.dice.below(FRAME - 1) {
+            let number = self.dice.below(self.past.len());
+            self.values += 1;
+            pairs.push((key(number), value(self.values)));
+            let states = &mut self.past.get_mut(&number).unwrap().states;
+            match frame.iter().find(|(other, _)| *other == number) {
+                Some((_, index)) => {
+                    let replaced = states[*index].replace(self.values);
+                    self.passing.extend(replaced.map(|replaced| (number, replaced)));
+                }
+                None => {
+                    frame.push((number, states.len()));
+                    states.push(Some(self.values));
+                }
+            }
+        }
+        self.engine.set_frame(&pairs).unwrap();
+        self.frames.push(frame);
     }
 
     fn all_durable(&mut self) {
@@ -240,6 +283,9 @@ impl Trial {
                 past.durable = 0;
                 past.states.push(None);
             });
+            for (number, value) in &self.passing {
+                past.get_mut(number).unwrap().states.push(Some(*value));
+            }
         }
         let disk = disk_of(image, boot);
         let twice = self.dice.below(50) == 0;
@@ -261,6 +307,12 @@ impl Trial {
                 panic!("opened again after a {cut:?} cut, level {:?}: {error:?}", self.level)
             });
             self.verify(&again, &past);
+            if !lenient {
+                self.verify_frames(&again, &past);
+            }
+        }
+        if !lenient {
+            self.verify_frames(&engine, &past);
         }
         if twice {
             // What it opened with is not undone, whatever it does next.
@@ -276,7 +328,40 @@ impl Trial {
                     panic!("second cut, level {:?}: {error:?}", self.level)
                 });
                 self.verify(&engine, &found);
+                if !lenient {
+                    self.verify_frames(&engine, &found);
+                }
             }
+        }
+    }
+
+    /// No frame is there in part: not one of its keys as it was before, and another as it was made or later.
+    fn verify_frames(&self, engine: &Engine, past: &BTreeMap<usize, Past>) {
+        for frame in &self.frames {
+            let (mut before, mut after) = (None, None);
+            for (number, index) in frame {
+                let (found, past) = (get(engine, *number), &past[number]);
+                if found.is_none() && self.eviction != Eviction::None {
+                    continue;
+                }
+                // A removed key looks the same whenever it was removed.
+                let may_be = |at: &usize| past.states[*at] == found;
+                let mut may_be = (past.durable..past.states.len()).filter(may_be);
+                let first = may_be.next();
+                let last = may_be.next_back().or(first);
+                if last.is_some_and(|last| last < *index) {
+                    before = Some(number);
+                }
+                if first.is_some_and(|first| first >= *index) {
+                    after = Some(number);
+                }
+            }
+            assert!(
+                before.is_none() || after.is_none(),
+                "image {}, level {:?}: key {before:?} is not as a frame made it, key {after:?} is: {frame:?}",
+                self.images,
+                self.level
+            );
         }
     }
 
@@ -331,7 +416,11 @@ fn open(disk: &Arc<FakeDisk>, level: Durability, eviction: Eviction) -> Result<E
 /// Answers how many images it made, how many of a second crash, and how often it was opened by a checkpoint.
 fn run_trial(level: Durability, seed: u64) -> [u64; 3] {
     let mut trial = Trial::new(level, seed);
-    let steps = if trial.eviction == Eviction::None { 60 } else { 400 };
+    let steps = match trial.eviction {
+        Eviction::None if trial.unsynced => 120,
+        Eviction::None => 60,
+        _ => 400,
+    };
     for _ in 0..steps {
         trial.step();
     }

@@ -6,8 +6,10 @@ use crate::file::disk::{BootId, Disk, PAGE_BYTES};
 use crate::file::fake::FakeDisk;
 use crate::file::header::{self, HEADER_WORDS, HEADERS_BYTES, JOURNAL_BYTE, MAGIC, MainHeader};
 use crate::file::segment::{self, Lease, SEGMENT_TRAILER_WORDS, State};
+use crate::file::window::{MILESTONE_WORDS, NextShare};
 use crate::format::{DOCUMENT, Layout};
 use crate::index::Slot;
+use crate::log::record::Kind;
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::region::WORD;
 use crate::sync::{AtomicU64, Ordering::Relaxed};
@@ -167,6 +169,26 @@ fn checkpoints_are_those_of_the_document() {
     let slot = Slot::new(7, 9);
     let layout = Layout::read("Slot word", 64);
     assert_eq!((layout.get(slot.0, "used"), layout.get(slot.asleep().0, "used")), (1, 0));
+}
+
+#[test]
+fn share_words_are_those_of_the_document() {
+    let layout = Layout::read("Share word", 64);
+    let next = NextShare { lease: 9, stripe: 255, end: (1 << 45) - 1 };
+    let word = u64::from_le_bytes(next.key());
+    for (field, value) in [("end", (1 << 45) - 1), ("reserved", 0), ("stripe", 255)] {
+        assert_eq!(layout.get(word, field), value, "{field}");
+    }
+    for (kind, name) in [
+        (Kind::Value, "is a value"),
+        (Kind::Tombstone, "is a removal"),
+        (Kind::Share, "begins a *share*"),
+        (Kind::Milestone, "is a *milestone*"),
+    ] {
+        let says = DOCUMENT.to_lowercase().find(&format!("kind {} {name}", kind as u64));
+        assert!(says.is_some(), "kind {} {name}", kind as u64);
+    }
+    assert!(MILESTONE_WORDS == 3 && DOCUMENT.contains("leave at least three words of it to one"));
 }
 
 #[test]

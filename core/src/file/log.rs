@@ -164,7 +164,8 @@ impl FileLog {
         self.first_segment + number as u64 * self.segment_bytes
     }
 
-    /// Before the first change: the file is no longer clean, and numbers are reserved. Durable when it answers.
+    /// Before the first change: the file is no longer clean, all that it holds is durable, and numbers are reserved. Durable
+    /// when it answers.
     pub(crate) fn begin_writing(&self) -> Result<()> {
         self.change_header(|header, disk| {
             header.clean = false;
@@ -177,6 +178,7 @@ impl FileLog {
             header.boot = disk.boot_id();
             header.unordered |= self.durability == Durability::Process;
             header.versions += RESERVATION_MAX;
+            header.durable_lease = header.leases;
             header.leases += LEASES;
             header.latest_ms = header.latest_ms.max(disk.now_ms());
         })

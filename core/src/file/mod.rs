@@ -8,6 +8,7 @@ mod checkpoint;
 pub(crate) mod copy;
 #[cfg(all(test, not(loom)))]
 mod crash;
+mod cut;
 #[cfg(all(test, not(loom)))]
 mod damage;
 pub(crate) mod disk;
@@ -28,4 +29,4 @@ pub(crate) mod segment;
 mod sweep;
 mod syncer;
 pub(crate) mod wake;
-mod window;
+pub(crate) mod window;

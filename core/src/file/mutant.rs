@@ -29,6 +29,10 @@ pub(crate) enum Mutant {
     SyncAgain,
     /// The index checkpoint is believed although the file was written since.
     StaleCheckpoint,
+    /// A frame is believed although a share of it is missing.
+    PartOfFrame,
+    /// What is missing before a window is taken for reclaimed: copies of a part of a frame count, although the frame is lost.
+    CopyOfPart,
 }
 
 /// Whether the bug is switched on, in this thread of a test.

@@ -3,6 +3,7 @@
 //! ```text
 //! read what every segment says of itself
 //! for each stripe: find its window; check every record of it              only reads
+//! cut windows off where a frame would be there in part
 //! mark what is out as freed and what is void as discarded; sync           before anything can be appended
 //! seal the last segment of each window where its records end; sync
 //! let the records count, each over those before
@@ -11,6 +12,7 @@
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::file::cut::{Kept, Window};
 use crate::file::log::FileLog;
 use crate::file::mutant::{Mutant, is_on};
 use crate::file::progress::Meter;
@@ -60,8 +62,8 @@ struct Trust {
 struct Plan {
     /// Reclaimed before, whatever they say.
     out: Vec<usize>,
-    /// Those that count, oldest first, and the words that they use.
-    window: Vec<(usize, usize)>,
+    /// Those that count.
+    window: Window,
     /// Whether the last of these must be sealed.
     unsealed: bool,
     /// Behind a hole.
@@ -124,12 +126,15 @@ impl Engine {
         }
         // Each record is checked, then counts.
         meter.expect(2 * bytes);
-        let plans: Vec<Plan> = self.side_by_side(stripes, total, plan)?;
+        let mut plans: Vec<Plan> = self.side_by_side(stripes, total, plan)?;
+        if !header.clean {
+            self.cut(&mut plans);
+        }
         if file.access() == Access::Write {
             self.mark(file, &plans, &torn)?;
         }
-        let leased: Vec<usize> =
-            plans.iter().flat_map(|plan| &plan.window).map(|(segment, _)| *segment).collect();
+        let kept = plans.iter().flat_map(|plan| &plan.window.kept);
+        let leased: Vec<usize> = kept.map(|kept| kept.segment).collect();
         let greatest = match is_on(Mutant::NumbersAgain) {
             true => greatest,
             false => header.leases,
@@ -138,6 +143,10 @@ impl Engine {
         self.side_by_side(plans.into_iter().enumerate().collect(), total, |(number, plan)| {
             self.replay(number, &plan, header.versions, meter)
         })?;
+        if file.access() == Access::Write && !header.clean {
+            // What the header is going to call durable.
+            file.sync()?;
+        }
         self.begin_writing(file)
     }
 
@@ -239,11 +248,12 @@ impl Engine {
             start = at;
         }
         let mut plan = Plan::default();
+        let known = found.freed.max(oldest.saturating_sub(1)).max(trust.durable);
         let mut at = start;
         while at < end {
             let leased = &leases[at];
             meter.advance(self.geometry.segment_bytes() as u64)?;
-            let (used, whole) = self.check_segment(leased);
+            let (kept, whole) = self.check_segment(leased);
             let ends = match leased.state {
                 State::Sealed { .. } if whole => false,
                 State::Sealed { .. } if trust.everything => {
@@ -257,7 +267,7 @@ impl Engine {
                             "a durable record is not what was written",
                         ));
                     }
-                    plan.window.clear();
+                    plan.window.kept.clear();
                     start = at + 1;
                     at += 1;
                     continue;
@@ -272,9 +282,9 @@ impl Engine {
                         "a segment was never sealed, but has successors",
                     ));
                 }
-                self.check_nothing_behind(leased, used, trust)?;
+                self.check_nothing_behind(leased, kept.used, trust)?;
             }
-            plan.window.push((leased.segment, used));
+            plan.window.kept.push(kept);
             at += 1;
             if ends {
                 plan.unsealed = true;
@@ -283,23 +293,57 @@ impl Engine {
         }
         plan.out = leases[..start].iter().map(|leased| leased.segment).collect();
         plan.void = leases[at.max(start)..].iter().map(|leased| leased.segment).collect();
+        plan.window.count_past();
+        plan.window.known = known;
+        plan.window.whole = trust.durable;
+        let first = leases.get(start).map(|leased| leased.lease);
+        let (number, previous) = first.map_or((0, 0), |first| (first.number, first.previous));
+        if trust.everything {
+            // Only what was being written can be there in part.
+            let last = plan.window.kept.last().map_or(0, |kept| kept.lease);
+            plan.window.whole = plan.window.whole.max(last.saturating_sub(1));
+        }
+        if trust.unordered || is_on(Mutant::CopyOfPart) {
+            // What is missing before is lost, or was copied and is lost or not: nobody knows.
+            plan.window.known = known.max(number.saturating_sub(1));
+        } else if !trust.everything && previous > known.max(plan.window.past) {
+            // Nothing says that the one before was reclaimed: it is lost, and this is behind a hole.
+            plan.void.extend(plan.window.kept.drain(..).map(|kept| kept.segment));
+            plan.window.count_past();
+            plan.unsealed = false;
+        }
         Ok(plan)
     }
 
+    /// Cuts windows off where a frame would be there in part.
+    fn cut(&self, plans: &mut [Plan]) {
+        let mut windows: Vec<Window> =
+            plans.iter_mut().map(|plan| std::mem::take(&mut plan.window)).collect();
+        for cut in self.cut_frames(&mut windows) {
+            plans[cut.stripe].void.extend(cut.void);
+            plans[cut.stripe].unsealed = true;
+        }
+        for (plan, window) in plans.iter_mut().zip(windows) {
+            plan.window = window;
+        }
+    }
+
     /// Words up to the end of the last whole record, and whether these are all that a seal promises.
-    fn check_segment(&self, leased: &Leased) -> (usize, bool) {
+    fn check_segment(&self, leased: &Leased) -> (Kept, bool) {
         let first = self.geometry.first_word(leased.segment);
         let limit = match leased.state {
             State::Sealed { used_words } => used_words as usize,
             _ => self.geometry.segment_words() - self.geometry.trailer_words,
         };
-        let mut used = SEGMENT_HEADER_WORDS;
+        let (segment, lease) = (leased.segment, leased.lease.number);
+        let mut kept = Kept { segment, lease, used: SEGMENT_HEADER_WORDS, ..Kept::default() };
         while let Some(record) =
-            Record::whole(self.log.view(), first + used, limit - used, leased.lease.number)
+            Record::whole(self.log.view(), first + kept.used, limit - kept.used, lease)
         {
-            used += record.header.extent();
+            kept.learn(&record);
+            kept.used += record.header.extent();
         }
-        (used, used == limit)
+        (kept, kept.used == limit)
     }
 
     /// Whoever died while appending leaves one record in part, and nothing behind it.
@@ -338,10 +382,10 @@ impl Engine {
         let unsealed: Vec<_> = plans
             .iter()
             .filter(|plan| plan.unsealed)
-            .filter_map(|plan| plan.window.last())
+            .filter_map(|plan| plan.window.kept.last())
             .collect();
-        for (segment, used_words) in &unsealed {
-            file.set_state(*segment, State::Sealed { used_words: *used_words as u32 })?;
+        for kept in &unsealed {
+            file.set_state(kept.segment, State::Sealed { used_words: kept.used as u32 })?;
         }
         if unsealed.is_empty() { Ok(()) } else { file.sync() }
     }
@@ -352,14 +396,14 @@ impl Engine {
         writer.state.writes = versions;
         let mut group = Vec::with_capacity(GROUP);
         let mut key = Vec::new();
-        for (segment, used) in &plan.window {
+        for kept in &plan.window.kept {
             meter.advance(self.geometry.segment_bytes() as u64)?;
-            writer.adopt(*segment);
-            let first = self.geometry.first_word(*segment);
-            let mut next = first + SEGMENT_HEADER_WORDS;
-            while next < first + used {
+            writer.adopt(kept.segment);
+            let first = self.geometry.first_word(kept.segment);
+            let (mut next, end) = (first + SEGMENT_HEADER_WORDS, first + kept.used);
+            while next < end {
                 group.clear();
-                while group.len() < GROUP && next < first + used {
+                while group.len() < GROUP && next < end {
                     let record = Record::at(self.log.view(), next);
                     group.push((record, writer.prefetch_bucket(&record, &mut key)));
                     next += record.header.extent();
@@ -369,7 +413,7 @@ impl Engine {
                     writer.replay(*record, *hash, &mut key, &moment)?;
                 }
             }
-            writer.stripe.counters.slack_words.add(writer.slack_of(*segment));
+            writer.stripe.counters.slack_words.add(writer.slack_of(kept.segment));
         }
         Ok(())
     }

@@ -46,6 +46,8 @@ struct Run {
     clock: Arc<Hands>,
     keys: HashMap<u32, Key>,
     dice: Dice,
+    /// What each key of a frame became by it.
+    frames: Vec<Vec<(u32, Vec<u8>)>>,
     poisoned: bool,
     /// Whether the file was opened again after a sync that failed, in the same run of the system: its memory holds pages
     /// then that it counts as written and that are not on the disk.
@@ -71,6 +73,7 @@ impl Run {
             clock: Arc::new(Hands(AtomicU64::new(2_000_000))),
             keys: HashMap::new(),
             dice: Dice::new(7),
+            frames: Vec::new(),
             poisoned: false,
             forgotten: false,
         }
@@ -156,6 +159,46 @@ impl Run {
     fn set(&mut self, number: u32, len: usize) {
         let value = vec![self.dice.next() as u8; len];
         self.change(number, Some(value.clone()), 0, |store, key| store.set(key, value));
+    }
+
+    /// Sets keys that no other frame has, as one.
+    fn set_frame(&mut self, numbers: std::ops::Range<u32>, len: usize) {
+        let Some(store) = &self.store else { return };
+        let value = vec![self.dice.next() as u8; len];
+        let keys: Vec<u32> = numbers.collect();
+        for number in &keys {
+            self.keys.entry(*number).or_default().begin(Some(value.clone()), 0);
+        }
+        self.frames.push(keys.iter().map(|number| (*number, value.clone())).collect());
+        let pairs: Vec<_> = keys.iter().map(|number| (name(*number), value.clone())).collect();
+        let failed_syncs = self.disk.failed().1;
+        match store.set_many_atomic(&pairs).map_err(expected) {
+            Ok(()) => {
+                assert!(!self.poisoned, "a change after a failed sync");
+                for number in &keys {
+                    let key = self.keys.entry(*number).or_default();
+                    key.acknowledged = key.states.len() - 1;
+                    if self.level == Durability::Sync {
+                        key.durable = key.acknowledged;
+                    }
+                }
+            }
+            Err(error) => assert!(!self.poisoned || error == Error::Poisoned, "{error}"),
+        }
+        self.poisoned |= self.disk.failed().1 > failed_syncs;
+        self.check_frames(&store.clone());
+        keys.into_iter().for_each(|number| self.compare(number));
+    }
+
+    /// Each frame is there whole or not at all.
+    fn check_frames(&self, store: &Store) {
+        for frame in &self.frames {
+            let is_there = |(number, value): &&(u32, Vec<u8>)| {
+                store.get(name(*number)).unwrap().as_ref() == Some(value)
+            };
+            let there = frame.iter().filter(is_there).count();
+            assert!(there == 0 || there == frame.len(), "{there} of {} keys", frame.len());
+        }
     }
 
     fn set_brief(&mut self, number: u32, len: usize, ttl: u64) {
@@ -256,6 +299,10 @@ impl Run {
                 };
                 key.check(*number, &store, least, self.clock.now_ms());
             }
+            let promised = boot == BootId(1) || self.level != Durability::Process;
+            if promised && !self.forgotten {
+                self.check_frames(&store);
+            }
         }
     }
 }
@@ -321,7 +368,7 @@ fn until_full(run: &mut Run) {
     }
 }
 
-const SCENARIOS: [Scenario; 22] = [
+const SCENARIOS: [Scenario; 24] = [
     ("create", nothing, |run| {
         run.open();
         run.set(1, 10);
@@ -414,6 +461,25 @@ const SCENARIOS: [Scenario; 22] = [
         }
         fill(run);
     }),
+    ("frames", fill, |run| {
+        for turn in 0..30 {
+            run.set_frame(200 + 3 * turn..203 + 3 * turn, 8 + turn as usize % 20);
+        }
+        churn(run);
+    }),
+    (
+        "frames that were killed, and more of them",
+        |run| {
+            fill(run);
+            (0..8).for_each(|turn| run.set_frame(200 + 3 * turn..203 + 3 * turn, 20));
+            run.die();
+        },
+        |run| {
+            run.open();
+            (8..16).for_each(|turn| run.set_frame(200 + 3 * turn..203 + 3 * turn, 20));
+            churn(run);
+        },
+    ),
     ("increments", fill, |run| (0..80).for_each(|turn| run.increment(50 + turn % 3))),
     ("lifetimes", fill, |run| {
         for turn in 0..100 {

@@ -11,8 +11,44 @@ use crate::hash::Hash;
 use crate::log::record::{Header, Kind, Record};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::log::space::Purpose;
+use crate::region::WORD;
 use crate::removal::Cause;
 use crate::stripe::{Located, NeedRoom, Open, Pool, Writer};
+
+/// Words of the record with which a share begins, and of a milestone.
+pub(crate) const SHARE_WORDS: usize = 4;
+pub(crate) const MILESTONE_WORDS: usize = 3;
+
+/// Where the next share of a frame lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NextShare {
+    /// The lease of its segment.
+    pub(crate) lease: u64,
+    pub(crate) stripe: usize,
+    /// Word of the log behind its last record.
+    pub(crate) end: usize,
+}
+
+impl NextShare {
+    const STRIPE_SHIFT: u32 = 56;
+    const END_MASK: u64 = (1 << 45) - 1;
+
+    pub(crate) fn key(self) -> [u8; WORD] {
+        (self.end as u64 | (self.stripe as u64) << Self::STRIPE_SHIFT).to_le_bytes()
+    }
+
+    /// What the first record of a share says; `None` if it is another one.
+    pub(crate) fn of(record: &Record<'_>) -> Option<NextShare> {
+        if record.header.kind() != Some(Kind::Share) {
+            return None;
+        }
+        let mut key = Vec::new();
+        record.copy_key(&mut key);
+        let word = u64::from_le_bytes(key.try_into().ok()?);
+        let stripe = (word >> Self::STRIPE_SHIFT) as usize;
+        Some(NextShare { lease: record.version(), stripe, end: (word & Self::END_MASK) as usize })
+    }
+}
 
 impl Engine {
     /// Removes everything that a stripe holds.
@@ -46,10 +82,15 @@ impl<'a> Writer<'a> {
     #[inline]
     pub(crate) fn seal_in_file(&self, record: &Record<'_>) {
         if self.engine.geometry.in_file {
-            let segment = self.engine.geometry.segment_of(record.start);
-            // This opening has written it.
-            record.seal(self.engine.log.view().load(self.engine.geometry.first_word(segment)));
+            record.seal(self.lease_appended_to(record.start));
         }
+    }
+
+    /// The lease of a segment that is being appended to, so that this opening has written it.
+    #[inline]
+    fn lease_appended_to(&self, word: usize) -> u64 {
+        let geometry = &self.engine.geometry;
+        self.engine.log.view().load(geometry.first_word(geometry.segment_of(word)))
     }
 
     /// The lease of a segment, which may have been found in the file: what its header says may be damaged, and its trailer right.
@@ -112,6 +153,57 @@ impl<'a> Writer<'a> {
         let version = self.next_version();
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(version.get(), 0, key, &[]);
+        self.seal_in_file(&record);
+        Ok(())
+    }
+
+    /// Where a share lies, in a file, that takes these words.
+    pub(crate) fn share_place(&self, start: usize, words: usize) -> Option<NextShare> {
+        let in_file = self.engine.geometry.in_file;
+        let stripe = self.state.number;
+        in_file.then(|| NextShare {
+            lease: self.lease_appended_to(start),
+            stripe,
+            end: start + words,
+        })
+    }
+
+    /// Writes the record with which a share begins.
+    pub(crate) fn write_share_mark(&self, start: usize, next: NextShare) {
+        let header = Header::of_kind(Kind::Share, WORD);
+        debug_assert_eq!(header.extent(), SHARE_WORDS);
+        let record = Record::with_header(self.engine.log.view(), start, header);
+        record.write(next.lease, 0, &next.key(), &[]);
+        self.seal_in_file(&record);
+    }
+
+    /// Writes a milestone, in a file: what lived in a victim was copied, and it will be out, with all before it. None is needed
+    /// for one that was leased before the file was opened.
+    pub(crate) fn write_milestone(
+        &mut self,
+        segment: usize,
+        moment: &Moment<'_>,
+    ) -> std::result::Result<(), NeedRoom> {
+        let engine = self.engine;
+        let Some(file) = &engine.file else { return Ok(()) };
+        let lease = self.lease_in(segment);
+        if lease <= file.header().durable_lease {
+            // The main header says as much, and there may be no segment to write to: all may be full when a file is opened.
+            return Ok(());
+        }
+        // The last words of each segment are left to milestones, so that whatever reclaim copies out of one and its own fit
+        // another.
+        if let Some(open) = self.state.open[Pool::Admission as usize].as_mut() {
+            let end = engine.geometry.first_word(open.segment + 1);
+            open.end = end - engine.geometry.trailer_words;
+        }
+        let header = Header::of_kind(Kind::Milestone, 0);
+        debug_assert_eq!(header.extent(), MILESTONE_WORDS);
+        let start = self
+            .reserve_in_segment(MILESTONE_WORDS, Pool::Admission, Purpose::Survivors, moment)
+            .ok_or(NeedRoom)?;
+        let record = Record::with_header(engine.log.view(), start, header);
+        record.write(lease, 0, &[], &[]);
         self.seal_in_file(&record);
         Ok(())
     }
@@ -238,15 +330,29 @@ impl<'a> Writer<'a> {
         key: &mut Vec<u8>,
         moment: &Moment<'_>,
     ) -> Result<()> {
-        let wrong = |what| Error::Corrupt { what, offset: 8 * record.start as u64 };
         let engine = self.engine;
         let words = record.header.extent();
         engine.segments.account(engine.geometry.segment_of(record.start)).add_used(words);
         self.stripe.counters.used_words.add(words);
-        if record.header.kind() == Some(Kind::Clear) {
-            self.forget_all();
-            return Ok(());
+        match record.header.kind() {
+            Some(Kind::Clear) => self.forget_all(),
+            _ if record.header.names_a_key() => {
+                return self.replay_entry(record, hash, key, moment);
+            }
+            _ => {}
         }
+        Ok(())
+    }
+
+    fn replay_entry(
+        &mut self,
+        record: Record<'a>,
+        hash: Hash,
+        key: &mut Vec<u8>,
+        moment: &Moment<'_>,
+    ) -> Result<()> {
+        let wrong = |what| Error::Corrupt { what, offset: 8 * record.start as u64 };
+        let engine = self.engine;
         key.clear();
         record.copy_key(key);
         if key.is_empty() || engine.hasher.stripe(hash) != self.state.number {

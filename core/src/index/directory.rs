@@ -139,6 +139,46 @@ impl Directory {
         }
     }
 
+    /// Sees to it that these keys, none of which is in the index, find free slots without another page: what a page has
+    /// beyond its entries is enough for its keys. `false` if that takes a page which the budget does not have.
+    pub(crate) fn make_room(
+        &self,
+        index: &Index,
+        hashes: &mut [Hash],
+        helpers: &mut Helpers<'_>,
+    ) -> bool {
+        let mut groups = vec![hashes];
+        while let Some(group) = groups.pop() {
+            group.sort_unstable_by_key(|hash| self.home(index, *hash));
+            for of_page in group.chunk_by_mut(|a, b| self.home(index, *a) == self.home(index, *b)) {
+                let page = self.home(index, of_page[0]);
+                let entries = index.count(page);
+                if entries > 0
+                    && entries + of_page.len() > FULL
+                    && self.split(index, page, of_page[0], helpers)
+                {
+                    groups.push(of_page);
+                    continue;
+                }
+                let mut slots = index.chain(page).count() * PAGE_WORDS;
+                while slots < entries + of_page.len() {
+                    let Some(overflow) = helpers.space.take_page(helpers.regions(index)) else {
+                        return false;
+                    };
+                    index.extend_chain(page, overflow);
+                    slots += PAGE_WORDS;
+                }
+            }
+        }
+        true
+    }
+
+    /// A free slot for a key for which [`Directory::make_room`] made room.
+    pub(crate) fn place_made(&self, index: &Index, hash: Hash) -> Option<Place> {
+        let page = self.home(index, hash);
+        index.free_place(page, hash).or_else(|| index.free_place_anywhere(page, hash))
+    }
+
     /// Splits a page into two by the next bit of the hash. Answers whether it did: not if no bit that the directory can
     /// use separates the keys, nor if the budget has no room.
     fn split(&self, index: &Index, page: usize, hash: Hash, helpers: &mut Helpers<'_>) -> bool {

@@ -48,6 +48,16 @@ pub(crate) enum Kind {
     Tombstone = 2,
     /// In a file: all that the stripe held was cleared.
     Clear = 3,
+    /// In a file: the records of a frame in this stripe follow. The version word is the lease of the frame's next share,
+    /// the key says where that ends.
+    Share = 5,
+    /// In a file: the version word is a lease up to which all of the stripe's are out. What lived there was copied before.
+    Milestone = 6,
+}
+
+impl Kind {
+    const ALL: [Kind; 5] =
+        [Kind::Value, Kind::Tombstone, Kind::Clear, Kind::Share, Kind::Milestone];
 }
 
 const HEADER_WORDS: usize = 2;
@@ -115,11 +125,16 @@ impl Header {
     /// What the record says; `None` if it is none.
     pub(crate) fn kind(self) -> Option<Kind> {
         let kind = self.0 >> KIND_SHIFT & ((1 << KIND_BITS) - 1);
-        [Kind::Value, Kind::Tombstone, Kind::Clear].into_iter().find(|known| *known as u64 == kind)
+        Kind::ALL.into_iter().find(|known| *known as u64 == kind)
     }
 
     pub(crate) fn is_value(self) -> bool {
         self.kind() == Some(Kind::Value)
+    }
+
+    /// Whether the record is about an entry, and so has its key.
+    pub(crate) fn names_a_key(self) -> bool {
+        matches!(self.kind(), Some(Kind::Value | Kind::Tombstone))
     }
 
     /// A value of another length with the same key and words in front, and no slack.

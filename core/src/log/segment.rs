@@ -202,6 +202,10 @@ impl Account {
         set(&self.used_words, self.used_words() + words);
     }
 
+    pub(crate) fn sub_used(&self, words: usize) {
+        set(&self.used_words, self.used_words() - words);
+    }
+
     pub(crate) fn add_live(&self, words: usize) {
         set(&self.live_words, self.live_words() + words);
     }

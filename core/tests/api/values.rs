@@ -276,6 +276,47 @@ fn set_many_applies_duplicates_in_order() {
 }
 
 #[test]
+fn set_many_atomic_applies_duplicates_in_order() {
+    let store = open();
+    store.set_with("key 3", "old", SetOptions::new().ttl(ms(1000))).unwrap();
+    let pairs: Vec<(String, String)> =
+        (0..40).map(|i| (format!("key {}", i % 10), i.to_string())).collect();
+    for _ in 0..3 {
+        store.set_many_atomic(&pairs).unwrap();
+        for i in 0..10 {
+            assert_value(&store, &format!("key {i}"), &(30 + i).to_string());
+        }
+        assert_eq!(store.len(), 10);
+    }
+    assert_eq!(store.ttl("key 3").unwrap(), Some(nyala::TimeToLive::Forever));
+}
+
+/// Of frames that write the same keys, in any order, one is there in the end.
+#[test]
+fn frames_do_not_mix() {
+    let store = open();
+    for round in 0..200 {
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut keys: Vec<u32> = (0..20).collect();
+                    keys.rotate_left(7 * thread);
+                    let value = format!("{round} {thread}");
+                    let pairs: Vec<_> =
+                        keys.iter().map(|key| (key.to_le_bytes(), &value)).collect();
+                    store.set_many_atomic(&pairs).unwrap();
+                });
+            }
+        });
+        let first = store.get(0_u32.to_le_bytes()).unwrap();
+        for key in 1..20_u32 {
+            assert_eq!(store.get(key.to_le_bytes()).unwrap(), first, "round {round}, key {key}");
+        }
+    }
+}
+
+#[test]
 fn append_creates_and_extends() {
     let store = open();
     let mut expected = Vec::new();

@@ -135,7 +135,7 @@ impl Writer<'_> {
             Deed::Persist => store.persist(name).map(there),
             Deed::Expire => store.expire(name, LONG).map(there),
             Deed::ExpireSoon => store.expire(name, SHORT).map(there),
-            Deed::Clear => unreachable!("it is about no key"),
+            Deed::SetFrame(_) | Deed::Clear => unreachable!("it is about several keys"),
         };
         match answer {
             // What removes is never refused.
@@ -150,6 +150,9 @@ impl Writer<'_> {
         keys.retain(|key| !is_counter(*key));
         keys.sort_unstable();
         keys.dedup();
+        if self.random.one_in(2) {
+            return self.set_frame(keys);
+        }
         let pairs: Vec<(String, Vec<u8>)> = keys
             .iter()
             .map(|key| {
@@ -161,6 +164,29 @@ impl Writer<'_> {
         let outcomes = self.store.set_many(&pairs)?;
         for (key, outcome) in keys.into_iter().zip(outcomes) {
             end(key, outcome.map(|()| Answer::Done(0)))?;
+        }
+        Ok(())
+    }
+
+    fn set_frame(&mut self, mut keys: Vec<u32>) -> Result<(), Error> {
+        let number = self.number();
+        let mut room = self.store.max_frame_bytes();
+        let pair = |key: &u32| (key_name(*key), self.value(*key, number));
+        // As many of them as fit.
+        keys.retain(|key| {
+            let (name, value) = pair(key);
+            let bytes = (name.len() + value.len()).next_multiple_of(8) + 64;
+            let fits = bytes <= room;
+            room -= if fits { bytes } else { 0 };
+            fits
+        });
+        let pairs: Vec<(String, Vec<u8>)> = keys.iter().map(pair).collect();
+        for key in &keys {
+            Line::Begin(*key, Deed::SetFrame(number)).tell();
+        }
+        let answer = self.store.set_many_atomic(&pairs);
+        for key in keys {
+            end(key, answer.clone().map(|()| Answer::Done(0)))?;
         }
         Ok(())
     }

@@ -131,7 +131,9 @@ impl Operation {
             other => vec![other],
         };
         let each = |seen: State| match (self.deed, seen) {
-            (Deed::Set(number), _) => (done, State::Present(number, Life::Forever)),
+            (Deed::Set(number) | Deed::SetFrame(number), _) => {
+                (done, State::Present(number, Life::Forever))
+            }
             (Deed::SetLong(number), _) => (done, State::Present(number, Life::Long)),
             (Deed::SetShort(number), _) => (done, State::Present(number, Life::Short)),
             (Deed::Increment, State::Present(sum, life)) => {

@@ -22,6 +22,9 @@ pub(crate) struct Victim {
     seed: u64,
     round: u64,
     histories: HashMap<u32, History>,
+    /// Frames that were under way when the last child died, by number, and clearings.
+    frames: HashMap<u64, Vec<u32>>,
+    clears: u64,
     pub(crate) totals: Totals,
 }
 
@@ -34,6 +37,9 @@ pub(crate) struct Totals {
     /// Operations that were acknowledged, and that were under way when their process died.
     pub(crate) acknowledged: u64,
     pub(crate) under_way: u64,
+    /// Frames that were under way then, and those of them that were done.
+    pub(crate) frames: u64,
+    pub(crate) whole_frames: u64,
     /// Writes for which there was no room.
     pub(crate) full: u64,
     /// Times that all entries were compared, and entries that were there.
@@ -47,6 +53,8 @@ impl Totals {
         self.while_opening += other.while_opening;
         self.acknowledged += other.acknowledged;
         self.under_way += other.under_way;
+        self.frames += other.frames;
+        self.whole_frames += other.whole_frames;
         self.full += other.full;
         self.looks += other.looks;
         self.entries += other.entries;
@@ -63,6 +71,8 @@ impl Victim {
             seed,
             round: 0,
             histories: HashMap::new(),
+            frames: HashMap::new(),
+            clears: 0,
             totals: Totals::default(),
         }
     }
@@ -118,6 +128,8 @@ impl Victim {
         kill(&mut child)?;
         listener.join().map_err(|_| "the listener panicked")??;
         self.totals.kills += 1;
+        self.frames.clear();
+        self.clears = 0;
         let lines: Vec<Line> = lines.try_iter().collect();
         if !lines.contains(&Line::Opened) {
             self.totals.while_opening += 1;
@@ -136,6 +148,9 @@ impl Victim {
             Line::Opened => {}
             Line::Begin(by, Deed::Clear) => {
                 self.totals.under_way += 1;
+                self.clears += 1;
+                // It takes keys one by one.
+                self.frames.clear();
                 // Also of keys that nobody has written yet: they may be while it is under way.
                 for key in 0..SHAPES[self.shape].keys * MAX_THREADS {
                     self.histories.entry(key).or_insert_with(History::new).begin(by, Deed::Clear);
@@ -143,11 +158,16 @@ impl Victim {
             }
             Line::Begin(key, deed) => {
                 self.totals.under_way += 1;
+                if let (Deed::SetFrame(number), 0) = (deed, self.clears) {
+                    self.frames.entry(number).or_default().push(key);
+                }
                 self.histories.entry(key).or_insert_with(History::new).begin(key, deed);
             }
             Line::End(by, answer) => {
                 self.totals.under_way -= 1;
                 self.totals.acknowledged += 1;
+                self.clears -= u64::from(by >= ALL);
+                self.frames.retain(|_, keys| keys.last() != Some(&by));
                 self.totals.full += u64::from(answer == Answer::Full);
                 let about = |key: &u32| by >= ALL || *key == by;
                 for (key, history) in self.histories.iter_mut().filter(|(key, _)| about(key)) {
@@ -156,6 +176,25 @@ impl Victim {
                         .map_err(|what| format!("{}: {what}", key_name(*key)))?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Each frame that was under way is there whole or not at all.
+    fn look_at_frames(&mut self, store: &Store) -> Check {
+        for (number, keys) in self.frames.drain() {
+            let mut whole = 0;
+            for key in &keys {
+                let found = found(store, *key, SHAPES[self.shape].value_max)?;
+                whole += u64::from(found == State::Present(number, Life::Forever));
+            }
+            self.totals.frames += 1;
+            self.totals.whole_frames += u64::from(whole > 0);
+            ensure!(
+                whole == 0 || whole == keys.len() as u64,
+                "{whole} of the {} keys of frame {number:x} are as it made them",
+                keys.len()
+            );
         }
         Ok(())
     }
@@ -169,6 +208,7 @@ impl Victim {
             .map_err(|error| format!("cannot open the file: {error}"))?;
         validate(&store)?;
         let mut there = 0;
+        self.look_at_frames(&store)?;
         for key in 0..SHAPES[self.shape].keys * MAX_THREADS {
             let found = found(&store, key, SHAPES[self.shape].value_max)?;
             let history = self.histories.entry(key).or_insert_with(History::new);

@@ -10,6 +10,8 @@ pub(crate) enum Deed {
     /// The same, to live for long, or for a moment.
     SetLong(u64),
     SetShort(u64),
+    /// The same as one with other keys, all of which get the value of one number.
+    SetFrame(u64),
     Increment,
     Delete,
     Persist,
@@ -57,6 +59,7 @@ impl Line {
                 Deed::Expire => (7, key, 0),
                 Deed::ExpireSoon => (8, key, 0),
                 Deed::Clear => (9, key, 0),
+                Deed::SetFrame(number) => (13, key, number),
             },
             Line::End(key, answer) => match answer {
                 Answer::Done(sum) => (10, key, sum),
@@ -92,6 +95,7 @@ impl Line {
             10 => Line::End(key, Answer::Done(number)),
             11 => Line::End(key, Answer::Missing),
             12 => Line::End(key, Answer::Full),
+            13 => Line::Begin(key, Deed::SetFrame(number)),
             tag => return Err(format!("a child told {tag}, which means nothing")),
         })
     }

@@ -13,6 +13,9 @@ use crate::common::{Check, Random};
 /// Longest value: where segments are small, such ones have pages of their own.
 pub(crate) const LONGEST: usize = 6_000;
 
+/// What a pair of a frame counts at most beside its key and value.
+const FRAMED: usize = 72;
+
 /// Keys of a history at most.
 pub(crate) const KEYS: usize = 3;
 
@@ -161,7 +164,13 @@ impl<'a> Player<'a> {
             4 => {
                 let pairs: Vec<(&String, &Vec<u8>)> =
                     names.iter().zip(&values).map(|(name, Bytes(value))| (name, value)).collect();
-                let outcomes = self.store.set_many(&pairs).map_err(|error| error.to_string())?;
+                let counts =
+                    |(name, value): &(&String, &Vec<u8>)| name.len() + value.len() + FRAMED;
+                let fits = pairs.iter().map(counts).sum::<usize>() <= self.store.max_frame_bytes();
+                let outcomes = match fits && self.random.one_in(2) {
+                    true => vec![self.store.set_many_atomic(&pairs); keys],
+                    false => self.store.set_many(&pairs).map_err(|error| error.to_string())?,
+                };
                 let answers = outcomes.into_iter().map(|outcome| match outcome {
                     Ok(()) => Answer::Done,
                     Err(error) => Answer::Refused(error),

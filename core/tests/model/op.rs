@@ -127,6 +127,12 @@ pub(crate) enum Op {
         stride: u64,
         value: Payload,
     },
+    SetFrame {
+        key: KeyNumber,
+        count: usize,
+        stride: u64,
+        value: Payload,
+    },
     DeleteMany {
         key: KeyNumber,
         count: usize,
@@ -322,7 +328,8 @@ impl Op {
                 condition: condition(detail),
             },
             855..870 => Op::Persist { key },
-            870..890 => Op::SetMany { key, count, stride, value },
+            870..882 => Op::SetMany { key, count, stride, value },
+            882..890 => Op::SetFrame { key, count, stride, value },
             890..895 => Op::DeleteMany { key, count, stride },
             895..910 => Op::Pin { hand: index(detail, HANDS), key },
             910..916 => Op::CheckPins,
@@ -366,6 +373,7 @@ impl Op {
             | Op::Pin { key, .. } => Named::One(key),
             Op::GetMany { key, count, stride }
             | Op::SetMany { key, count, stride, .. }
+            | Op::SetFrame { key, count, stride, .. }
             | Op::DeleteMany { key, count, stride } => Named::Batch { key, count, stride },
             Op::ScanWhole { .. } | Op::ScanOpen { .. } | Op::Clear => Named::All,
             Op::CheckPins
@@ -402,6 +410,7 @@ impl Op {
             Op::ExpireAt { .. } => "expire_at",
             Op::Persist { .. } => "persist",
             Op::SetMany { .. } => "set_many",
+            Op::SetFrame { .. } => "set_many_atomic",
             Op::DeleteMany { .. } => "delete_many",
             Op::Pin { .. } => "pin",
             Op::CheckPins => "check_pins",

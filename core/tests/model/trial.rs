@@ -149,6 +149,7 @@ impl Trial {
                 self.increment(key, delta, ttl_on_create_ms)
             }
             Op::SetMany { key, count, stride, value } => self.set_many(key, count, stride, value),
+            Op::SetFrame { key, count, stride, value } => self.set_frame(key, count, stride, value),
             Op::Delete { key } => self.delete(key),
             Op::DeleteIf { key, current } => self.delete_if(key, current),
             Op::Take { key } => self.take(key),

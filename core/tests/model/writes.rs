@@ -6,7 +6,7 @@ use nyala::{Condition, Error, ExpireCondition, Result, SetOptions, Version};
 
 use super::op::{KeyNumber, Lifetime, Payload, When};
 use super::trial::{Trial, compare, expect_ok};
-use crate::common::{Check, canonical_number, ensure};
+use crate::common::{Check, canonical_number, charge_any, ensure};
 
 impl Trial {
     fn expires_in(&self, ttl_ms: u64) -> u64 {
@@ -239,6 +239,44 @@ impl Trial {
             }
         }
         Ok(())
+    }
+
+    /// All items or none. One that is not refused changes the keys in their order.
+    pub(crate) fn set_frame(
+        &mut self,
+        number: KeyNumber,
+        count: usize,
+        stride: u64,
+        value: Payload,
+    ) -> Check {
+        let keys = self.batch(number, count, stride);
+        let pairs: Vec<(Vec<u8>, Vec<u8>)> =
+            keys.into_iter().zip(0..).map(|(key, i)| (key, self.bytes(value.varied(i)))).collect();
+        let result = self.store.set_many_atomic(&pairs);
+        let too_long = pairs.iter().find(|(_, value)| value.len() > self.value_limit);
+        let counts =
+            |(key, value): &(Vec<u8>, Vec<u8>)| (key.len() + value.len()).next_multiple_of(8) + 64;
+        let bytes = pairs.iter().map(counts).sum();
+        let max = self.store.max_frame_bytes();
+        let expected = match too_long {
+            Some((_, value)) => {
+                Some(Error::ValueTooLarge { len: value.len(), max: self.value_limit })
+            }
+            None => (bytes > max).then_some(Error::FrameTooLarge { bytes, max }),
+        };
+        if let Some(expected) = expected {
+            ensure!(result == Err(expected.clone()), "frame: {result:?}, expected {expected:?}");
+        } else {
+            // What a stripe gets of it lies in one segment, of which it may leave as much again unused.
+            let growth = 2 * charge_any(self.segment_bytes, 0, bytes);
+            if self.settle("set_many_atomic", result, growth)?.is_some() {
+                for (key, value) in pairs {
+                    self.model.put(&key, value, None);
+                }
+                return Ok(());
+            }
+        }
+        pairs.iter().try_for_each(|(key, _)| self.check_unchanged(key))
     }
 
     pub(crate) fn delete(&mut self, number: KeyNumber) -> Check {
