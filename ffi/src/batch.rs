@@ -1,4 +1,4 @@
-//! Many entries in one call: cheaper than one by one, and not atomic.
+//! Many entries in one call: cheaper than one by one, and atomic only where a function says so.
 
 use std::ffi::c_void;
 use std::slice;
@@ -69,9 +69,7 @@ unsafe fn keys<'a>(
             return Err(item(Error::InvalidArgument("data is NULL".into())));
         }
         if *len == 0 {
-            return Err(item(Error::InvalidArgument(
-                "key of 0 bytes is empty: the least length is 1 byte".into(),
-            )));
+            return Err(item(empty_key()));
         }
         if *len > max {
             return Err(item(Error::KeyTooLarge { len: *len, max }));
@@ -179,6 +177,58 @@ unsafe fn set_batch(store: &Store, pairs: &mut [nyala_pair]) -> Option<(usize, E
         }
     }
     first
+}
+
+/// Stores count pairs as one: all of them or none, also where the process dies meanwhile and, at the levels of durability
+/// that reach so far, where the power goes. Pairs with one key apply in order. No other write comes between; a reader may
+/// see some values new and others still old for a moment. pairs may be NULL if count is 0; their statuses are neither
+/// read nor written.
+///
+/// All pairs together may count up to a segment (nyala_statistics.segment_bytes) less 192 bytes, where each counts its key and
+/// value, rounded up to 8 bytes, and 64 bytes more.
+///
+/// Returns NYALA_OK if every pair was stored, else nothing was changed. Errors: those of nyala_set, of the first pair that
+/// has one, and nyala_last_error names its index; NYALA_ERR_TOO_LARGE, also for more than a frame takes; NYALA_ERR_FULL where
+/// there is no room for all. In a file, after NYALA_ERR_IO and NYALA_ERR_POISONED all or nothing is there when it is opened
+/// again. Threads: any. Cost: about that of nyala_set_many; the keys' stripes stay locked meanwhile, and values are always
+/// appended.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nyala_set_many_atomic(
+    store: *mut nyala_store,
+    pairs: *const nyala_pair,
+    count: usize,
+) -> nyala_status {
+    boundary::call(|| {
+        // SAFETY: the caller's handle.
+        let store = unsafe { store::of(store) }?;
+        // SAFETY: the caller's pairs.
+        let pairs = unsafe { argument::array(pairs, count, "pairs") }?;
+        let mut items = Vec::with_capacity(count.min(BATCH));
+        for (index, pair) in pairs.iter().enumerate() {
+            let item = |error| Failure::Item { array: "pairs", index, error };
+            // SAFETY: the caller's bytes.
+            let (key, value) = unsafe { pair.bytes() }.map_err(item)?;
+            admit(store, key, value).map_err(item)?;
+            items.push((key, value));
+        }
+        store.set_many_atomic(&items)?;
+        Ok(NYALA_OK)
+    })
+}
+
+/// What the core would say of a pair, so that the error can name it.
+fn admit(store: &Store, key: &[u8], value: &[u8]) -> Result<()> {
+    let (max_key, max_value) = (store.max_key_len(), store.max_value_len());
+    match (key.len(), value.len()) {
+        (0, _) => Err(empty_key()),
+        (len, _) if len > max_key => Err(Error::KeyTooLarge { len, max: max_key }),
+        (_, len) if len > max_value => Err(Error::ValueTooLarge { len, max: max_value }),
+        _ => Ok(()),
+    }
+}
+
+fn empty_key() -> Error {
+    Error::InvalidArgument("key of 0 bytes is empty: the least length is 1 byte".into())
 }
 
 impl nyala_pair {

@@ -55,6 +55,7 @@ static void null_handles(void) {
     NULL_IS_REFUSED("store", nyala_pin(NULL, TEXT("k"), &pinned));
     NULL_IS_REFUSED("store", nyala_get_many(NULL, &slice, 1, ignore, &visits));
     NULL_IS_REFUSED("store", nyala_set_many(NULL, &pair, 1));
+    NULL_IS_REFUSED("store", nyala_set_many_atomic(NULL, &pair, 1));
     NULL_IS_REFUSED("store", nyala_delete_many(NULL, &slice, 1, &len));
     NULL_IS_REFUSED("store", nyala_scan_open(NULL, NULL, 0, &cursor));
     NULL_IS_REFUSED("cursor", nyala_scan_next(NULL, &slice, &slice));
@@ -129,6 +130,7 @@ static void null_bytes(void) {
     NULL_IS_REFUSED("keys", nyala_get_many(store, NULL, 1, ignore, &visits));
     NULL_IS_REFUSED("keys", nyala_delete_many(store, NULL, 1, &len));
     NULL_IS_REFUSED("pairs", nyala_set_many(store, NULL, 1));
+    NULL_IS_REFUSED("pairs", nyala_set_many_atomic(store, NULL, 1));
     FAILS(NYALA_ERR_INVALID_ARGUMENT, "keys[0]", nyala_get_many(store, &slice, 1, ignore, &visits));
     FAILS(NYALA_ERR_INVALID_ARGUMENT, "keys[0]", nyala_delete_many(store, &slice, 1, &len));
     FAILS(NYALA_ERR_INVALID_ARGUMENT, "pairs[0]", nyala_set_many(store, &pair, 1));
@@ -209,6 +211,8 @@ static void values_outside_the_limits(void) {
     pairs[0].value = slice_of(value, too_long);
     pairs[1].key = slice_of("l", 1);
     pairs[1].value = slice_of("w", 1);
+    FAILS(NYALA_ERR_TOO_LARGE, "pairs[0]: value of 33554432 bytes", nyala_set_many_atomic(store, pairs, 2));
+    CHECK(has_value(store, "k", "v") && nyala_exists(store, TEXT("l")) == NYALA_NOT_FOUND);
     FAILS(NYALA_ERR_TOO_LARGE, "pairs[0]: value of 33554432 bytes", nyala_set_many(store, pairs, 2));
     CHECK(pairs[0].status == NYALA_ERR_TOO_LARGE && pairs[1].status == NYALA_OK);
     CHECK(len == 7 && has_value(store, "k", "v") && has_value(store, "l", "w"));
@@ -244,6 +248,7 @@ static void impossible_counts(void) {
     FAILS(NYALA_ERR_INVALID_ARGUMENT, "count = ", nyala_get_many(store, &key, SIZE_MAX, ignore, &visits));
     FAILS(NYALA_ERR_INVALID_ARGUMENT, "count = ", nyala_delete_many(store, &key, SIZE_MAX / 2, &deleted));
     FAILS(NYALA_ERR_INVALID_ARGUMENT, "count = ", nyala_set_many(store, &pair, SIZE_MAX));
+    FAILS(NYALA_ERR_INVALID_ARGUMENT, "count = ", nyala_set_many_atomic(store, &pair, SIZE_MAX));
     CHECK(visits == 0 && deleted == 7);
 }
 

@@ -45,6 +45,7 @@ static void uses_the_parents_store(void) {
     FORKED(nyala_pin(store, TEXT("k"), &other));
     FORKED(nyala_get_many(store, &key, 1, ignore, NULL));
     FORKED(nyala_set_many(store, &pair, 1));
+    FORKED(nyala_set_many_atomic(store, &pair, 1));
     FORKED(nyala_delete_many(store, &key, 1, &len));
     FORKED(nyala_scan_open(store, NULL, 0, &walk));
     FORKED(nyala_scan_next(cursor, &key, &value));

@@ -290,7 +290,24 @@ static void batches(void) {
     ANSWERS(NYALA_OK, nyala_delete_many(store, keys, 4, &deleted));
     CHECK(deleted == 0);
 
+    /* As one: all or none, and statuses stay as they are. */
+    pairs[0].status = pairs[2].status = 99;
+    ANSWERS(NYALA_OK, nyala_set_many_atomic(store, pairs, 3));
+    CHECK(pairs[0].status == 99 && pairs[2].status == 99);
+    memset(&seen, 0, sizeof seen);
+    ANSWERS(NYALA_OK, nyala_get_many(store, keys, 4, note, &seen));
+    CHECK(seen.visits == 4 && memcmp(seen.found, "323-", 4) == 0);
+    pairs[1].key.len = 0;
+    pairs[0].value = slice_of("5", 1);
+    FAILS(NYALA_ERR_INVALID_ARGUMENT, "pairs[1]", nyala_set_many_atomic(store, pairs, 3));
+    memset(&seen, 0, sizeof seen);
+    ANSWERS(NYALA_OK, nyala_get_many(store, keys, 4, note, &seen));
+    CHECK(memcmp(seen.found, "323-", 4) == 0);
+    ANSWERS(NYALA_OK, nyala_delete_many(store, keys, 4, &deleted));
+    CHECK(deleted == 2);
+
     /* None at all. */
+    ANSWERS(NYALA_OK, nyala_set_many_atomic(store, NULL, 0));
     ANSWERS(NYALA_OK, nyala_set_many(store, NULL, 0));
     ANSWERS(NYALA_OK, nyala_get_many(store, NULL, 0, note, &seen));
     ANSWERS(NYALA_OK, nyala_delete_many(store, NULL, 0, &deleted));
@@ -320,6 +337,10 @@ static void long_batches(void) {
         pairs[i].key = pairs[i].value = keys[i] = slice_of(&numbers_of[i], sizeof numbers_of[i]);
         pairs[i].status = 99;
     }
+    FAILS(NYALA_ERR_TOO_LARGE, "frame of 360000 bytes is too large: the limit is",
+          nyala_set_many_atomic(store, pairs, MANY));
+    ANSWERS(NYALA_OK, nyala_len(store, &entries));
+    CHECK(entries == 0);
     ANSWERS(NYALA_OK, nyala_set_many(store, pairs, MANY));
     for (i = 0; i < MANY && pairs[i].status == NYALA_OK; i++) {
     }

@@ -4,7 +4,9 @@ use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::slice;
 
-use c_face::batch::{nyala_delete_many, nyala_get_many, nyala_pair, nyala_set_many};
+use c_face::batch::{
+    nyala_delete_many, nyala_get_many, nyala_pair, nyala_set_many, nyala_set_many_atomic,
+};
 use c_face::cursor::{nyala_scan_close, nyala_scan_next, nyala_scan_open};
 use c_face::file::{
     nyala_backup, nyala_backup_with, nyala_file_report, nyala_file_report_init, nyala_salvage,
@@ -423,6 +425,11 @@ fn set_many(session: &mut Session, input: &mut Unstructured<'_>) -> Result<()> {
     }
     let count = arguments::count(input, pairs.len())?;
     let array = pointer(input, pairs.as_mut_ptr())?;
+    if input.ratio(1_u8, 3)? {
+        call!(session, nyala_set_many_atomic(session.store, array, count));
+        assert!(pairs.iter().all(|pair| pair.status == untouched), "statuses were written");
+        return Ok(());
+    }
     let status = call!(session, nyala_set_many(session.store, array, count));
     // Either the whole call was refused, or every pair has a status.
     let told = pairs.iter().filter(|pair| pair.status != untouched).count();
