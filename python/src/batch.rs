@@ -185,6 +185,27 @@ fn set(store: &Store, items: &Bound<'_, PyAny>) -> PyResult<(usize, Failed)> {
     }
 }
 
+/// Stores what a mapping or an iterable of pairs gives as one, after all of it was taken: how many items there were.
+pub(crate) fn set_atomic(store: &Store, items: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let py = items.py();
+    let mut source = Source::new(items)?;
+    let mut objects = Vec::new();
+    while let Some(pair) = source.next(objects.len())? {
+        objects.push(pair);
+        if objects.len().is_multiple_of(STEP) {
+            py.check_signals()?;
+        }
+    }
+    let pairs = objects
+        .iter()
+        .map(|(key, value)| Ok((args::key(key)?, args::value(value)?)))
+        .collect::<PyResult<Vec<_>>>()?;
+    let len = pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let inside = store.enter(py)?;
+    inside.change(py, len, |store| store.set_many_atomic(&pairs)).or_raise()?;
+    Ok(pairs.len())
+}
+
 type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
 /// What `dict.update` takes: a mapping, anything with `keys` and `[]`, or pairs.

@@ -420,7 +420,7 @@ impl Store {
 
     /// Stores the items of a mapping or of an iterable of pairs, and answers how many.
     ///
-    /// Not atomic; equal keys apply in order. Every item is tried. If some fail, the first one's error is raised, and
+    /// Equal keys apply in order. Unless `atomic`, every item is tried. If some fail, the first one's error is raised, and
     /// its attribute `failed` says which failed and why: a dict from place in the batch to error. Items are taken in
     /// steps of 1,024: if taking one raises, or it has the wrong type, earlier steps stay stored, as they do after
     /// Ctrl-C.
@@ -434,9 +434,21 @@ impl Store {
     /// ... except nyala.Error as error:
     /// ...     list(error.failed), store["ok"]
     /// ([1], b'1')
-    #[pyo3(signature = (items, /))]
-    fn set_many(&self, items: &Bound<'_, PyAny>) -> PyResult<usize> {
-        batch::set_all(self, items)
+    ///
+    /// With `atomic` all items are stored or none, also where the process dies meanwhile and, at the levels of durability
+    /// that reach so far, where the power goes. No other write comes between; a reader may see some values new and
+    /// others still old for a moment. All items are taken before the first is stored. Together they may count up to a
+    /// segment (``stats().segment_bytes``) less 192 bytes, each its key and value, rounded up to 8 bytes, and 64 bytes
+    /// more, else TooLargeError is raised.
+    ///
+    /// >>> try:
+    /// ...     store.set_many([("ok", b"3"), ("", b"4")], atomic=True)
+    /// ... except nyala.Error as error:
+    /// ...     store["ok"]
+    /// b'1'
+    #[pyo3(signature = (items, /, *, atomic=false))]
+    fn set_many(&self, items: &Bound<'_, PyAny>, atomic: bool) -> PyResult<usize> {
+        if atomic { batch::set_atomic(self, items) } else { batch::set_all(self, items) }
     }
 
     /// Removes several keys and answers a list that says of each whether it was there. Not atomic.

@@ -48,6 +48,7 @@ OPERATIONS = {
     "set": lambda store: store.set(b"k", b"v"),
     "set_max_bytes": lambda store: store.set_max_bytes(2 << 20),
     "set_many": lambda store: store.set_many({b"k": b"v"}),
+    "set_many atomic": lambda store: store.set_many({b"k": b"v"}, atomic=True),
     "set_many of many": lambda store: store.set_many([(b"k", b"v")] * 5_000),
     "setdefault": lambda store: store.setdefault(b"k", b"v"),
     "stats": lambda store: store.stats(),

@@ -121,6 +121,7 @@ def test_value_too_large(store):
         lambda: store.setdefault("k", value),
         lambda: store.append("k", value),
         lambda: store.set_many({"k": value}),
+        lambda: store.set_many({"k": value}, atomic=True),
     ):
         with pytest.raises(nyala.TooLargeError, match=r"value of 16777216 bytes is too large: the limit is \d+ bytes"):
             operation()

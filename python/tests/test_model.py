@@ -127,6 +127,11 @@ class Model(RuleBasedStateMachine):
         assert self.store.set_many(items) == len(items)
         self.entries.update((key, (value, math.inf)) for key, value in items)
 
+    @rule(items=st.lists(st.tuples(KEYS, VALUES), max_size=8))
+    def set_many_atomic(self, items):
+        assert self.store.set_many(items, atomic=True) == len(items)
+        self.entries.update((key, (value, math.inf)) for key, value in items)
+
     @rule()
     def popitem(self):
         if self.entries:

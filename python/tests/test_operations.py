@@ -209,6 +209,26 @@ def test_set_many_tries_all(store):
         store.update({b"": b""})
 
 
+def test_set_many_atomic(store):
+    assert store.set_many([("k", b"1"), ("k", b"2"), ("l", b"3"), ("k", b"4")], atomic=True) == 4
+    assert store["k"] == b"4" and store["l"] == b"3"
+    assert store.set_many([], atomic=True) == 0 and store.set_many({"l": b"5"}, atomic=True) == 1
+    for items, error in (
+        ([("k", b"6"), ("", b"7")], nyala.InvalidArgumentError),
+        ([("k", b"6"), ("m", 7)], TypeError),
+        ([("k", b"6"), (None, b"")], TypeError),
+        (((b"%d" % i, bytes(100)) for i in range(10_000)), nyala.TooLargeError),
+    ):
+        with pytest.raises(error):
+            store.set_many(items, atomic=True)
+        assert dict(store) == {b"k": b"4", b"l": b"5"}
+    limit = store.stats().segment_bytes - 192
+    with pytest.raises(nyala.TooLargeError, match=rf"frame of \d+ bytes is too large: the limit is {limit} bytes"):
+        store.set_many(((b"%d" % i, bytes(100)) for i in range(10_000)), atomic=True)
+    with pytest.raises(TypeError):
+        store.set_many([], True)
+
+
 def test_scan(store):
     reference = {b"%s%d" % (prefix, i): b"%d" % i for prefix in (b"a", b"b") for i in range(1_000)}
     store.update(reference)
