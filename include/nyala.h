@@ -965,19 +965,21 @@ nyala_status nyala_get_many(struct nyala_store *store,
 nyala_status nyala_set_many(struct nyala_store *store, struct nyala_pair *pairs, size_t count);
 
 /**
- * Stores count pairs as one: all of them or none, also where the process dies meanwhile and, at the levels of durability
- * that reach so far, where the power goes. Pairs with one key apply in order. No other write comes between; a reader may
- * see some values new and others still old for a moment. pairs may be NULL if count is 0; their statuses are neither
- * read nor written.
+ * Stores count pairs as one. Atomic means: with an error nothing was changed; in a file all of them are found or none when it is
+ * opened, also where the process died meanwhile, and at the levels of durability that reach so far where the power went; and no
+ * other write of their keys comes between. It does not mean that readers see them at once: a get, scan or backup that runs
+ * meanwhile may see some values new and others still old, but only of calls that have not returned yet. A cache may evict some
+ * of them later, and nyala_salvage may find a part.
  *
- * All pairs together may count up to a segment (nyala_statistics.segment_bytes) less 192 bytes, where each counts its key and
- * value, rounded up to 8 bytes, and 64 bytes more.
+ * Values are without expiry. Of pairs with one key the last counts, and nobody sees the others. pairs may be NULL if count is 0; their statuses
+ * are neither read nor written. All pairs together may count up to a segment (nyala_statistics.segment_bytes) less 192 bytes,
+ * where each counts its key and value, rounded up to 8 bytes, and 64 bytes more.
  *
  * Returns NYALA_OK if every pair was stored, else nothing was changed. Errors: those of nyala_set, of the first pair that
- * has one, and nyala_last_error names its index; NYALA_ERR_TOO_LARGE, also for more than a frame takes; NYALA_ERR_FULL where
- * there is no room for all. In a file, after NYALA_ERR_IO and NYALA_ERR_POISONED all or nothing is there when it is opened
- * again. Threads: any. Cost: about that of nyala_set_many; the keys' stripes stay locked meanwhile, and values are always
- * appended.
+ * has one, and nyala_last_error names its index; NYALA_ERR_TOO_LARGE, also for more than a call takes, with the size and the
+ * limit in nyala_last_error; NYALA_ERR_FULL where there is no room for all at once, also where they replace others. In a file,
+ * after NYALA_ERR_IO and NYALA_ERR_POISONED all or nothing is there when it is opened again. Threads: any. Cost: of the
+ * order of nyala_set_many's, and one sync at most; the keys' stripes stay locked meanwhile.
  */
 nyala_status nyala_set_many_atomic(struct nyala_store *store,
                                    const struct nyala_pair *pairs,

@@ -70,8 +70,18 @@ impl Engine {
                 Item { stripe: self.hasher.stripe(hash), hash, entry }
             })
             .collect();
-        // Stable: of several pairs with one key the last one stays.
-        items.sort_by_key(|item| item.stripe);
+        // Stable: of several pairs with one key the last one is written.
+        items.sort_by(|a, b| {
+            let hashes = (a.stripe, a.hash.0).cmp(&(b.stripe, b.hash.0));
+            hashes.then_with(|| a.entry.key.cmp(b.entry.key))
+        });
+        items.dedup_by(|later, kept| {
+            let same = later.entry.key == kept.entry.key;
+            if same {
+                *kept = *later;
+            }
+            same
+        });
         let moment = self.moment();
         let mut attempt = 0;
         let appended = loop {
@@ -166,7 +176,7 @@ impl<'a, 'v> Share<'a, 'v> {
     }
 
     /// Writes all records, each to what was reserved in its pool, and publishes them; or over the one that is there if it fits,
-    /// as nobody waits for a share in memory.
+    /// which only a store in memory allows.
     fn write(&mut self, next: Option<NextShare>, moment: &Moment<'_>) {
         if let (Some(next), Some(reserved)) = (next, &mut self.reserved[Pool::Admission as usize]) {
             self.writer.write_share_mark(reserved.start, next);

@@ -458,11 +458,18 @@ impl Store {
         Ok(outcomes)
     }
 
-    /// Writes many values as one: all of them or none, also where the process dies meanwhile, and at the levels of durability that
-    /// reach so far where the power goes: [`Durability`](crate::Durability). Of several pairs with one key the last stays. No
-    /// other write comes between; a reader may see some values new and others still old for a moment, since it asks for no
-    /// lock. Holds the locks of all keys' stripes meanwhile, and appends each value, also where a [`Store::set`] would
-    /// overwrite it in place.
+    /// Writes many values as one. *Atomic* means: with an error nothing was changed; in a file all of them are found or none when it
+    /// is opened, also where the process died meanwhile, and at the levels of durability that reach so far where the power
+    /// went ([`Durability`](crate::Durability)); and no other write of their keys comes between. It does not mean that
+    /// readers see them at once: they ask for no lock, and a get, scan or backup that runs meanwhile may see some
+    /// values new and others still old, but only of frames that are not done yet. A cache may evict some of them later, and
+    /// [`salvage`](crate::salvage) may find a part.
+    ///
+    /// Values are without expiry, as those of [`Store::set`]. Of several pairs with one key the last counts, and nobody
+    /// sees the others. No pairs change nothing. There must be room for all values at once, also where they replace others.
+    /// May be called from any thread. Holds the locks of all keys' stripes meanwhile. In memory it writes over
+    /// what is there where a set would; in a file it appends, and at level `Sync` waits for one sync. Writers of those stripes
+    /// wait as long as the values take to be written.
     ///
     /// ```
     /// use nyala::{Options, Store};

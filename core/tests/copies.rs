@@ -3,13 +3,14 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::{Folder, validate};
-use nyala::{Error, Options, SetOptions, Store};
+use nyala::{Error, Options, SetOptions, Store, Tuning};
 
 const MIB: u64 = 1 << 20;
 
@@ -34,6 +35,40 @@ fn a_backup_opens_with_the_same_options() {
     assert_eq!(copy.stats().stripes, store.stats().stripes);
     assert_eq!(copy.get(1_u32.to_le_bytes()).unwrap(), Some(vec![7; 1000]));
     assert_eq!(folder.names(), ["copy", "store"]);
+}
+
+/// What frames leave in a file beside entries is counted by nobody: not when it is verified, copied or saved.
+#[test]
+fn frames_are_verified_copied_and_saved() {
+    let folder = Folder::new("frames-copied");
+    let path = |name: &str| folder.0.join(name);
+    let tuning = Tuning { segment_bytes: 4096, stripes: 4, ..Tuning::default() };
+    let options = |name: &str| Options::file(path(name)).max_bytes(MIB).tuning(tuning);
+    let store = Store::open(options("store")).unwrap();
+    let mut model = BTreeMap::new();
+    for number in 0..5_000_u32 {
+        // With enough of them for reclaim, and a key that comes twice.
+        let keys = [number % 97, 100 + number % 61, 200 + number % 7, number % 97];
+        let pairs: Vec<_> =
+            keys.iter().zip(0_u8..).map(|(key, i)| (format!("{key}"), vec![i; 100])).collect();
+        store.set_many_atomic(&pairs).unwrap();
+        model.extend(pairs.into_iter().map(|(key, value)| (key.into_bytes(), value)));
+    }
+    let holds = |store: &Store| {
+        let found: BTreeMap<_, _> = store.scan("").unwrap().map(|entry| entry.unwrap()).collect();
+        assert!(found == model);
+        validate(store).unwrap();
+    };
+    holds(&store);
+    let entries = model.len() as u64;
+    assert_eq!(store.backup(path("copy")).unwrap().entries, entries);
+    drop(store);
+    assert_eq!(nyala::verify(path("store")).unwrap().entries, entries);
+    assert_eq!(nyala::salvage(path("store"), path("saved")).unwrap().entries, entries);
+    for name in ["store", "copy", "saved"] {
+        holds(&Store::open(options(name)).unwrap());
+        holds(&Store::open(options(name).read_only()).unwrap());
+    }
 }
 
 #[test]

@@ -3,16 +3,56 @@
 
 mod common;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use common::{FakeClock, Random, validate};
+use common::{FakeClock, Folder, Random, validate};
 use nyala::{Error, Eviction, Options, SetOptions, Store, Tuning};
 
 const MIB: u64 = 1 << 20;
 
 fn cache(max_bytes: u64) -> Store {
     Store::open(Options::memory(max_bytes).eviction(Eviction::Adaptive)).unwrap()
+}
+
+/// Frames push others out and are pushed out, in memory and in a file: what is there of a key is its last value.
+#[test]
+fn frames_in_a_cache() {
+    let folder = Folder::new("frames-in-a-cache");
+    let in_file = || Options::file(folder.file()).max_bytes(4 * MIB);
+    for options in [Options::memory(MIB), in_file()] {
+        let cache = Store::open(options.eviction(Eviction::Adaptive)).unwrap();
+        let mut random = Random::new(3);
+        let mut last = HashMap::new();
+        for number in 0..6_000_u32 {
+            let pairs: Vec<(u64, Vec<u8>)> = (0..random.between(1, 9))
+                .map(|_| {
+                    let len = 1 + random.below(200);
+                    (random.below(20_000) as u64, number.to_le_bytes().repeat(len))
+                })
+                .collect();
+            let frame: Vec<_> =
+                pairs.iter().map(|(key, value)| (key.to_le_bytes(), value)).collect();
+            cache.set_many_atomic(&frame).unwrap();
+            last.extend(pairs);
+        }
+        assert!(cache.stats().evicted > 0);
+        cache.validate().unwrap();
+        let mut there = 0;
+        let mut compare = |cache: &Store| {
+            for (key, value) in &last {
+                let found = cache.get(key.to_le_bytes()).unwrap();
+                assert!(found.as_ref().is_none_or(|found| found == value), "key {key}");
+                there += usize::from(found.is_some());
+            }
+        };
+        compare(&cache);
+        drop(cache);
+        if folder.file().exists() {
+            compare(&Store::open(in_file().eviction(Eviction::Adaptive)).unwrap());
+        }
+        assert!(there > 1_000, "{there} of {}", last.len());
+    }
 }
 
 /// Reads through the cache: a miss is answered with a write. Whether it was a hit.

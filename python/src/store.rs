@@ -435,11 +435,14 @@ impl Store {
     /// ...     list(error.failed), store["ok"]
     /// ([1], b'1')
     ///
-    /// With `atomic` all items are stored or none, also where the process dies meanwhile and, at the levels of durability
-    /// that reach so far, where the power goes. No other write comes between; a reader may see some values new and
-    /// others still old for a moment. All items are taken before the first is stored. Together they may count up to a
-    /// segment (``stats().segment_bytes``) less 192 bytes, each its key and value, rounded up to 8 bytes, and 64 bytes
-    /// more, else TooLargeError is raised.
+    /// With `atomic` all items are stored or, if an error is raised, none; in a file all of them are found or none when it is
+    /// opened, also where the process died meanwhile, and at the levels of durability that reach so far where the power
+    /// went; and no other write of their keys comes between. Of equal keys nobody sees any but the last. Readers do not see them at once: a get, scan or backup that
+    /// runs meanwhile may see some values new and others still old, but only of calls that have not returned yet. A
+    /// cache may evict some of them later, and `salvage` may find a part. All items are taken before the first is
+    /// stored. Together they may count up to a segment (``stats().segment_bytes``) less 192 bytes, each its key and
+    /// value, rounded up to 8 bytes, and 64 bytes more, else TooLargeError is raised; there must be room for all at
+    /// once, also where they replace others, else FullError is.
     ///
     /// >>> try:
     /// ...     store.set_many([("ok", b"3"), ("", b"4")], atomic=True)

@@ -229,6 +229,20 @@ def test_set_many_atomic(store):
         store.set_many([], True)
 
 
+def test_set_many_atomic_in_a_file(tmp_path):
+    path = tmp_path / "store.nyala"
+    with nyala.Store(path) as store:
+        store.set("old", b"0", ttl=1000)
+        for number in range(100):
+            items = [(b"%d" % key, b"%d" % number) for key in range(50)] + [("old", b"1"), ("old", b"2")]
+            assert store.set_many(items, atomic=True) == 52
+        with pytest.raises(nyala.InvalidArgumentError):
+            store.set_many([("old", b"3"), ("", b"4")], atomic=True)
+    with nyala.Store(path) as store:
+        assert dict(store) == {b"%d" % key: b"99" for key in range(50)} | {b"old": b"2"}
+        assert store.ttl("old") == math.inf
+
+
 def test_scan(store):
     reference = {b"%s%d" % (prefix, i): b"%d" % i for prefix in (b"a", b"b") for i in range(1_000)}
     store.update(reference)

@@ -63,7 +63,8 @@ pub fn verify_with(
 }
 
 /// Copies what is whole of a damaged file to a new one, and changes nothing in the damaged one. Where a later record of a key
-/// is lost, an older value may come back, and what was deleted too: for when there is no backup.
+/// is lost, an older value may come back, and what was deleted too, and of what [`Store::set_many_atomic`] wrote a part may be missing:
+/// for when there is no backup.
 ///
 /// # Errors
 /// [`Error::Corrupt`](crate::Error::Corrupt) if nothing can be read, because both main headers are lost;

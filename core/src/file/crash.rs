@@ -77,8 +77,6 @@ struct Trial {
     dice: Dice,
     past: BTreeMap<usize, Past>,
     frames: Vec<Frame>,
-    /// Values that a later pair of their frame replaced: nobody ever sees them, where frames are whole.
-    passing: Vec<(usize, u64)>,
     values: u64,
     images: u64,
     /// Images that were opened with the power failing again meanwhile.
@@ -140,7 +138,6 @@ impl Trial {
             dice: Dice::new(seed),
             past: (0..keys).map(|number| (number, past.clone())).collect(),
             frames: Vec::new(),
-            passing: Vec::new(),
             values: 0,
             images: 0,
             doubles: 0,
@@ -231,7 +228,7 @@ impl Trial {
         }
     }
 
-    /// Several keys get values as one, some of them two, of which the later one counts.
+    /// Several keys get values as one, some of them two, of which nobody ever sees the first.
     fn set_frame(&mut self) {
         let mut pairs = Vec::new();
         let mut frame = Frame::new();
@@ -241,10 +238,7 @@ impl Trial {
             pairs.push((key(number), value(self.values)));
             let states = &mut self.past.get_mut(&number).unwrap().states;
             match frame.iter().find(|(other, _)| *other == number) {
-                Some((_, index)) => {
-                    let replaced = states[*index].replace(self.values);
-                    self.passing.extend(replaced.map(|replaced| (number, replaced)));
-                }
+                Some((_, index)) => states[*index] = Some(self.values),
                 None => {
                     frame.push((number, states.len()));
                     states.push(Some(self.values));
@@ -283,9 +277,6 @@ impl Trial {
                 past.durable = 0;
                 past.states.push(None);
             });
-            for (number, value) in &self.passing {
-                past.get_mut(number).unwrap().states.push(Some(*value));
-            }
         }
         let disk = disk_of(image, boot);
         let twice = self.dice.below(50) == 0;

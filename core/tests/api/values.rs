@@ -316,6 +316,65 @@ fn frames_do_not_mix() {
     }
 }
 
+/// Readers see whole values, none older than one that they have seen, and of one frame at most a part.
+#[test]
+fn readers_see_a_part_of_one_frame_at_most() {
+    const FRAMES: u32 = 2_000;
+    let store = open();
+    let keys: Vec<[u8; 4]> = (0..40_u32).map(u32::to_le_bytes).collect();
+    // Also such as change their lengths, and so lie elsewhere each time.
+    let value = |number: u32| number.to_le_bytes().repeat(1 + number as usize % 7);
+    let frame = |number| keys.iter().map(|key| (key, value(number))).collect::<Vec<_>>();
+    store.set_many_atomic(&frame(0)).unwrap();
+    std::thread::scope(|scope| {
+        let (store, keys) = (&store, &keys);
+        let reader = move || {
+            let mut before = 0;
+            while before < FRAMES {
+                for key in keys {
+                    let found = store.get(key).unwrap().unwrap();
+                    let number = u32::from_le_bytes(*found.first_chunk().unwrap());
+                    assert_eq!(found, value(number), "a torn value");
+                    // The frame that was seen last is the only one that may be under way.
+                    assert!(number + 1 >= before, "{number} after {before}");
+                    before = before.max(number);
+                }
+            }
+        };
+        let readers = [scope.spawn(reader), scope.spawn(reader)];
+        for number in 1..=FRAMES {
+            store.set_many_atomic(&frame(number)).unwrap();
+        }
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+    });
+    for key in &keys {
+        assert_eq!(store.get(key).unwrap(), Some(value(FRAMES)));
+    }
+    validate(&store).unwrap();
+}
+
+/// What expires, has expired or is pinned when a frame comes is replaced by a value that stays.
+#[test]
+fn frames_end_lifetimes() {
+    let (store, clock) = open_with_clock();
+    for (key, ttl) in [("brief", 10), ("long", 1_000_000)] {
+        store.set_with(key, "old", SetOptions::new().ttl(ms(ttl))).unwrap();
+    }
+    store.set("pinned", "old").unwrap();
+    clock.advance(ms(20));
+    let pinned = store.pin("pinned").unwrap().unwrap();
+    let keys = ["brief", "long", "pinned", "fresh"];
+    store.set_many_atomic(&keys.map(|key| (key, "new"))).unwrap();
+    clock.advance(ms(2_000_000));
+    for key in keys {
+        assert_value(&store, key, "new");
+        assert_eq!(store.ttl(key).unwrap(), Some(nyala::TimeToLive::Forever));
+    }
+    assert_eq!(&*pinned, b"old");
+    drop(pinned);
+    validate(&store).unwrap();
+}
+
 #[test]
 fn append_creates_and_extends() {
     let store = open();

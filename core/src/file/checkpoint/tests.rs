@@ -129,6 +129,10 @@ fn every_operation_may_be_the_first_on_a_page() {
     let again = first(&|store| store.set(&there, "other").unwrap());
     assert_eq!(again.get(&there).unwrap().as_deref(), Some(&b"other"[..]));
     assert_eq!(again.len(), model.len() as u64);
+    let frame = || [(&there[..], "1"), (b"fresh", "2"), (&there[..], "3")];
+    let again = first(&|store| store.set_many_atomic(&frame()).unwrap());
+    assert_eq!(again.get(&there).unwrap().as_deref(), Some(&b"3"[..]));
+    assert_eq!(again.len(), model.len() as u64 + 1);
     let again = first(&|store| store.set("fresh", "1").unwrap());
     assert_eq!(again.len(), model.len() as u64 + 1);
     let again = first(&|store| {
@@ -457,6 +461,8 @@ fn damaged_records_are_errors_wherever_they_are_needed() {
         assert!(corrupt(&store.set(victim.0, "new").unwrap_err()));
         assert!(corrupt(&store.delete(victim.0).unwrap_err()));
         assert!(corrupt(&store.increment(victim.0, 1, None).unwrap_err()));
+        let frame = [(&b"fresh"[..], "1"), (victim.0, "2")];
+        assert!(corrupt(&store.set_many_atomic(&frame).unwrap_err()));
     }
     assert!(store.scan("").unwrap().any(|entry| entry.is_err_and(|error| corrupt(&error))));
     let mut answered = 0;
