@@ -16,7 +16,8 @@ from operations import OPERATIONS
 ENTRIES = 1_000
 CHANGES = {
     "__delitem__", "__setitem__", "append", "clear", "delete", "delete_if", "delete_many", "expire", "expire_at", "increment", "maintain",
-    "persist", "pop", "popitem", "set", "set_max_bytes", "set_many", "set_many of many", "swap", "sync", "take", "update",
+    "persist", "pop", "popitem", "set", "set_max_bytes", "set_many", "set_many atomic", "set_many of many", "swap", "sync", "take",
+    "update",
 }  # fmt: skip
 
 
