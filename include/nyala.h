@@ -781,16 +781,20 @@ nyala_status nyala_exists(struct nyala_store *store, const void *key, size_t key
  * Lets an entry live for ttl_ms milliseconds from now, 1 or more. Its version stays.
  *
  * Returns NYALA_OK; NYALA_NOT_FOUND. Errors: NYALA_ERR_INVALID_ARGUMENT (ttl_ms 0; a NULL; an empty key),
- * NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FULL (an entry that never had a lifetime grows by 8 bytes),
- * NYALA_ERR_FORKED; after each the entry is as it was. Threads: any. Cost: as nyala_delete.
+ * NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FULL (an entry that never had a lifetime grows by 8 bytes; in
+ * a file it is written again), NYALA_ERR_FORKED; after each the entry is as it was. Threads: any. Cost: as nyala_delete;
+ * in a file, as nyala_set of the value.
  */
-nyala_status nyala_expire(struct nyala_store *store, const void *key, size_t key_len, uint64_t ttl_ms);
+nyala_status nyala_expire(struct nyala_store *store,
+                          const void *key,
+                          size_t key_len,
+                          uint64_t ttl_ms);
 
 /**
  * Takes an entry's time to live away. Its version stays.
  *
  * Returns NYALA_OK (the entry does not expire, whether or not it did before); NYALA_NOT_FOUND. Errors, threads, cost:
- * as nyala_delete.
+ * as nyala_delete; in a file as nyala_expire.
  */
 nyala_status nyala_persist(struct nyala_store *store, const void *key, size_t key_len);
 
@@ -973,7 +977,8 @@ nyala_status nyala_set_many(struct nyala_store *store, struct nyala_pair *pairs,
  *
  * Values are without expiry. Of pairs with one key the last counts, and nobody sees the others. pairs may be NULL if count is 0; their statuses
  * are neither read nor written. All pairs together may count up to a segment (nyala_statistics.segment_bytes) less 192 bytes,
- * where each counts its key and value, rounded up to 8 bytes, and 64 bytes more.
+ * where each counts its key and value, rounded up to 8 bytes, and 64 bytes more. In a file no value may be longer than half a
+ * segment.
  *
  * Returns NYALA_OK if every pair was stored, else nothing was changed. Errors: those of nyala_set, of the first pair that
  * has one, and nyala_last_error names its index; NYALA_ERR_TOO_LARGE, also for more than a call takes, with the size and the
@@ -1082,8 +1087,7 @@ nyala_status nyala_file_report_init(struct nyala_file_report *report, size_t str
  *
  * Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL; a path that is empty), NYALA_ERR_IO (there is something at path already,
  * or it cannot be written, as where the disk is full), NYALA_ERR_FULL (so much was written meanwhile that the copy does not
- * fit under max_bytes), NYALA_ERR_TOO_LARGE (a store in memory has a value
- * that is longer than 512 KiB), NYALA_ERR_UNSUPPORTED (the file system cannot allocate space), NYALA_ERR_NO_MEMORY,
+ * fit under max_bytes), NYALA_ERR_UNSUPPORTED (the file system cannot allocate space), NYALA_ERR_NO_MEMORY,
  * NYALA_ERR_CORRUPT, NYALA_ERR_FORKED; the store is as it was, and nothing is at path. Threads: any. Cost: reads every
  * entry and writes as much; the copy's index takes as much memory again meanwhile.
  */

@@ -19,8 +19,11 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::units::entries;
 
-/// Longest line in bytes: the longest key and value of a file have 576 KiB, which six bytes of JSON each make 3.4 MiB.
-const LINE_MAX: u64 = 8 << 20;
+/// Longest key in bytes.
+const KEY_MAX: usize = 65_535;
+/// What a byte of a key or value takes in a line at most, as `\u0000`, and what a line has beside them.
+const JSON_BYTES: usize = 6;
+const BESIDE: usize = 256;
 /// A batch is written when it has so many entries or bytes.
 const BATCH_ENTRIES: usize = 4096;
 const BATCH_BYTES: usize = 8 << 20;
@@ -78,6 +81,8 @@ impl Loading {
             len => Progress::of_bytes("loading", len),
         };
         let mut input = BufReader::with_capacity(1 << 16, stdin);
+        let longest = JSON_BYTES * (KEY_MAX + self.store.max_value_len()) + BESIDE;
+        let longest = longest as u64;
         let (mut line, mut read, mut bytes) = (Vec::new(), 0, 0);
         for number in 1.. {
             line.clear();
@@ -88,7 +93,7 @@ impl Loading {
                 self.write()?;
                 return Err(Failure::Interrupted(format!("interrupted at line {number}")));
             }
-            let taken = input.by_ref().take(LINE_MAX + 1).read_until(b'\n', &mut line);
+            let taken = input.by_ref().take(longest + 1).read_until(b'\n', &mut line);
             let taken = taken.map_err(|error| Failure::of_input(&error))?;
             if taken == 0 {
                 break;
@@ -97,9 +102,9 @@ impl Loading {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let entry = match taken as u64 {
-                ..=LINE_MAX => Entry::parse(&line),
-                _ => Err(format!("longer than {LINE_MAX} bytes, more than any entry takes")),
+            let entry = match taken as u64 > longest {
+                false => Entry::parse(&line),
+                true => Err(format!("longer than {longest} bytes, more than any entry takes")),
             };
             match entry {
                 Ok(entry) => {

@@ -158,16 +158,16 @@ fn loads_keep_the_order_of_lines_and_leave_expired_entries_out() {
 fn a_bad_line_is_named_and_what_stands_before_it_is_loaded() {
     let folder = Folder::new("bad-line");
     let long = format!("{{\"key\":\"a\",\"value\":\"{}\"}}", "x".repeat(9 << 20));
-    let large = format!("{{\"key\":\"a\",\"value\":\"{}\"}}", "x".repeat(600_000));
+    let large = format!("{{\"key\":\"a\",\"value\":\"{}\"}}", "x".repeat(1_200_000));
     for (bad, told) in [
         ("nonsense", "line 3: not JSON at byte 2: expected ident"),
         ("{\"key\":\"a\"}", "line 3: \"value\" is missing"),
         ("{\"key\":\"\",\"value\":\"\"}", "line 3: invalid argument: key of 0 bytes is empty"),
-        (&large, "line 3: value of 600000 bytes is too large: the limit is 524288 bytes"),
-        (&long, "line 3: longer than 8388608 bytes"),
+        (&large, "line 3: value of 1200000 bytes is too large: the limit is 1048576 bytes"),
+        (&long, "line 3: longer than 6684922 bytes"),
     ] {
         let input = format!("{{\"key\":\"first\",\"value\":\"1\"}}\n\n{bad}\n");
-        let load = folder.run_with("load s", input.as_bytes());
+        let load = folder.run_with("load s --max-bytes 4MiB", input.as_bytes());
         assert_eq!(load.code, 2);
         assert!(load.error().contains(told), "{}", load.error());
         assert!(load.error().contains("1 entry loaded"), "{}", load.error());
@@ -181,7 +181,10 @@ fn files_are_counted_checked_and_copied() {
     let folder = Folder::new("files");
     filled(&folder, 3_000);
     let stats = folder.run("stats s --json").json();
-    assert_eq!((&stats["entries"], &stats["max_value_bytes"]), (&3_000.into(), &524_288.into()));
+    assert_eq!(
+        (&stats["entries"], &stats["max_value_bytes"]),
+        (&3_000.into(), &1_073_741_823.into())
+    );
     assert!(folder.run("stats s").lines()[0].ends_with(" 3,000"));
     assert_eq!(folder.run("verify s --json").json()["entries"], 3_000);
     assert!(folder.run("verify s").lines()[0].starts_with("sound: 3,000 entries, "));

@@ -20,11 +20,11 @@ pub enum Error {
         /// Longest key this store takes, in bytes.
         max: usize,
     },
-    /// A value is longer than the store takes.
+    /// A value is longer than the store takes, or a frame of it.
     ValueTooLarge {
         /// Length of the value in bytes.
         len: usize,
-        /// Longest value this store takes, in bytes.
+        /// Longest value this store, or a frame of it, takes, in bytes.
         max: usize,
     },
     /// The pairs of a frame are more than a segment takes.

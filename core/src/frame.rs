@@ -5,6 +5,7 @@
 //! in each: reserve the words of its records, which together are its share, and slots for its new keys
 //!                               if there is no room: take back what was reserved, unlock, make room, start over
 //! in each: write the records and publish them                      nothing here can fail
+//! let the runs go whose links are hidden by that                   only now: of a frame that is not whole nothing counts
 //! unlock; pay; sync
 //! ```
 //! A share lies in one segment. In a file it begins with a record that names where the next share ends, in a ring, so that
@@ -54,7 +55,11 @@ impl Engine {
         for (key, value) in pairs {
             let (key, value) = (key.as_ref(), value.as_ref());
             self.admit_key_len(key)?;
-            self.admit_value_len(value.len())?;
+            // A value that gets a run of a file has only a link in the window.
+            let max = self.geometry.max_value_len.min(self.geometry.beside_len_max);
+            if value.len() > max {
+                return Err(Error::ValueTooLarge { len: value.len(), max });
+            }
             words += WORDS_PER_PAIR + (key.len() + value.len()).div_ceil(WORD);
         }
         let max = self.geometry.frame_words();
@@ -116,6 +121,7 @@ impl Engine {
         for (number, share) in shares.iter_mut().enumerate() {
             share.write(places[(number + 1) % places.len()], moment);
         }
+        shares.iter_mut().for_each(|share| share.writer.let_held_runs_go());
         Ok(Ok(shares.iter().map(|share| share.writer.appended).sum()))
     }
 }
@@ -182,6 +188,7 @@ impl<'a, 'v> Share<'a, 'v> {
             self.writer.write_share_mark(reserved.start, next);
             reserved.start += SHARE_WORDS;
         }
+        self.writer.hold_runs();
         for (item, pool) in self.items.iter().zip(&self.pools) {
             let (hash, key) = (item.hash, item.entry.key);
             let found = self.writer.locate_at_home(hash, key);

@@ -5,7 +5,7 @@ use crate::file::segment::SEGMENT_TRAILER_WORDS;
 use crate::file::window::MILESTONE_WORDS;
 use crate::hash::{MAX_DEPTH, MAX_STRIPES};
 use crate::index::PAGE_WORDS;
-use crate::log::record::{MAX_KEY_LEN, MAX_VALUE_LEN, RECORD_PRELUDE_WORDS};
+use crate::log::record::{Header, MAX_KEY_LEN, MAX_VALUE_LEN, RECORD_PRELUDE_WORDS};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::options::Options;
 use crate::region::WORD;
@@ -28,7 +28,10 @@ pub(crate) const MAX_FILE_SEGMENTS: usize = 1 << 22;
 const MAX_FILE_STRIPES: usize = 16;
 /// Parts of a file's segment that a key and a value take at most.
 const KEYS_PER_FILE_SEGMENT: usize = 4;
+/// A longer one has a run for itself.
 const VALUES_PER_FILE_SEGMENT: usize = 2;
+/// A file has addresses for so many times the segments of its budget: a run finds a gap although the lowest are taken.
+const FILE_ADDRESSES: usize = 2;
 /// A value takes at most this part of the budget.
 const VALUES_PER_BUDGET: u64 = 4;
 /// A record up to this part of a segment always lies in one, beside others: seven of an eighth fill seven eighths.
@@ -55,7 +58,7 @@ const HUGE_INDEX_FROM_BYTES: u64 = 96 << 20;
 /// Sizes that are fixed while a store is open.
 #[derive(Debug, Clone)]
 pub(crate) struct Geometry {
-    /// Whether the log is a file: then every record lies in a segment, and the index is not in the budget.
+    /// Whether the log is a file: then the index is not in the budget.
     pub(crate) in_file: bool,
     /// The budget that the store was opened with; what it is now, `Space` says.
     pub(crate) opened_bytes: u64,
@@ -67,7 +70,10 @@ pub(crate) struct Geometry {
     pub(crate) max_key_len: usize,
     /// Longest value in bytes.
     pub(crate) max_value_len: usize,
-    /// Segments that there are addresses for: as many as the greatest budget could hold if it held nothing else.
+    /// Longest value in a file that lies beside others in a segment; no limit in memory.
+    pub(crate) beside_len_max: usize,
+    /// Segments that there are addresses for: as many as the greatest budget could hold if it held nothing else, in a file twice
+    /// as many.
     pub(crate) segments: usize,
     /// Segments that the budget at opening could hold.
     pub(crate) opened_segments: usize,
@@ -128,14 +134,16 @@ impl Geometry {
         let huge_index = max_bytes >= HUGE_INDEX_FROM_BYTES;
         let segment_len = segment_bytes as usize;
         let resize = if in_file { 1 } else { RESIZE as usize };
-        let (max_key_len, max_value_len) = match in_file {
+        let addresses = if in_file { FILE_ADDRESSES } else { resize };
+        let (max_key_len, beside_len_max) = match in_file {
             true => (
                 MAX_KEY_LEN.min(segment_len / KEYS_PER_FILE_SEGMENT),
                 segment_len / VALUES_PER_FILE_SEGMENT,
             ),
-            false => (MAX_KEY_LEN, ((max_bytes / VALUES_PER_BUDGET) as usize).min(MAX_VALUE_LEN)),
+            false => (MAX_KEY_LEN, usize::MAX),
         };
-        let segments = (opened_segments * resize).next_power_of_two();
+        let max_value_len = ((max_bytes / VALUES_PER_BUDGET) as usize).min(MAX_VALUE_LEN);
+        let segments = (opened_segments * addresses).next_power_of_two();
         let pages = usize::try_from(max_bytes).unwrap_or(usize::MAX) / PAGE_BYTES * resize;
         let depth = (pages.div_ceil(stripes)).next_power_of_two().trailing_zeros() + 1;
         Ok(Geometry {
@@ -147,6 +155,7 @@ impl Geometry {
             segment_shift: (segment_len / WORD).trailing_zeros(),
             max_key_len,
             max_value_len,
+            beside_len_max,
             segments,
             opened_segments,
             run_pages: if in_file { 0 } else { segments * segment_len / RUN_PAGE_BYTES },
@@ -200,7 +209,7 @@ impl Geometry {
         self.first_word(self.segments + self.run_pages)
     }
 
-    /// Words that a record may have at most.
+    /// Words that a record may have at most when it is written.
     pub(crate) fn record_words_max(&self) -> usize {
         RECORD_PRELUDE_WORDS + (self.max_key_len + self.max_value_len).div_ceil(WORD)
     }
@@ -225,10 +234,30 @@ impl Geometry {
         worth.then_some(pages)
     }
 
-    /// Words of the budget that a record of `words` words takes.
+    /// Words of the budget that a record of `words` words takes; in a file, at most.
     #[inline]
     pub(crate) fn occupied(&self, words: usize) -> usize {
+        if self.in_file && words * WORD > self.beside_len_max {
+            return (SEGMENT_HEADER_WORDS + words).next_multiple_of(self.segment_words());
+        }
         self.run_pages_of(words).map_or(words, |pages| pages * RUN_PAGE_WORDS)
+    }
+
+    /// Segments of the run that a record with this header has for itself in a file; `None` if it lies beside others.
+    #[inline]
+    pub(crate) fn run_segments_of(&self, header: Header) -> Option<usize> {
+        if header.value_len() <= self.beside_len_max {
+            return None;
+        }
+        Some((SEGMENT_HEADER_WORDS + header.extent()).div_ceil(self.segment_words()))
+    }
+
+    /// Words of the run that a record with this header has for itself.
+    pub(crate) fn run_words(&self, header: Header) -> usize {
+        match self.run_segments_of(header) {
+            Some(segments) => segments << self.segment_shift,
+            None => self.occupied(header.extent()),
+        }
     }
 }
 

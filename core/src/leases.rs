@@ -105,7 +105,7 @@ impl<'a> Writer<'a> {
             None => return None,
         };
         if let Some(file) = &engine.file
-            && file.prepare(segment).is_err()
+            && file.prepare(segment, 1).is_err()
         {
             engine.space.unlease(segment);
             return None;
@@ -150,6 +150,8 @@ impl<'a> Writer<'a> {
         let run = self.engine.geometry.segment_of(record.start);
         if self.engine.geometry.is_run(run) {
             self.free_run(run, self.engine.geometry.occupied(record.header.extent()));
+        } else if self.is_large(record) {
+            self.let_run_go(run);
         }
     }
 
@@ -239,14 +241,15 @@ impl<'a> Writer<'a> {
     pub(crate) fn live_words_of(&self, record: &Record<'_>) -> usize {
         match self.account(record) {
             Some(_) => record.header.words(),
-            None => self.engine.geometry.occupied(record.header.extent()),
+            None => self.engine.geometry.run_words(record.header),
         }
     }
 
     #[inline]
     pub(crate) fn note_expiry(&self, record: &Record<'_>, moment: &Moment<'_>) {
         let expiry = record.expiry();
-        if expiry != 0 {
+        // Of a large value of a file, its link is noted.
+        if expiry != 0 && !self.is_large(record) {
             let words = record.header.words();
             if let Some(account) = self.account(record) {
                 account.note_expiry(words, expiry, moment.now_ms());
@@ -260,6 +263,7 @@ impl<'a> Writer<'a> {
     pub(crate) fn account(&self, record: &Record<'_>) -> Option<&'a Account> {
         let engine = self.engine;
         let segment = engine.geometry.segment_of(record.start);
-        (!engine.geometry.is_run(segment)).then(|| engine.segments.account(segment))
+        let in_run = engine.geometry.is_run(segment) || self.is_large(record);
+        (!in_run).then(|| engine.segments.account(segment))
     }
 }

@@ -60,6 +60,7 @@ fn tiny_geometry() -> Geometry {
         segment_shift: SEGMENT_SHIFT,
         max_key_len: KEY_LEN,
         max_value_len: 8 << SEGMENT_SHIFT,
+        beside_len_max: usize::MAX,
         segments: 8,
         opened_segments: 8,
         run_pages: 0,

@@ -393,9 +393,14 @@ impl Engine {
     /// Whether the slot names a run, and still does. A run is never moved, so that its slot and its version say enough: a
     /// large value may be read while segments come and go.
     fn is_same_run(&self, word: usize, slot: Slot) -> bool {
-        self.geometry.is_run(self.geometry.segment_of(slot.address()))
+        let segment = self.geometry.segment_of(slot.address());
+        // In a file the segments of a run may become those of a window. If its lease is the same before and after, then the slot
+        // was published in it: one of before was replaced by then, and one of later brings the later lease along.
+        let lease = self.segments.run_lease(segment);
+        (self.geometry.is_run(segment) || lease != 0)
             // Pairs with the release store in `publish`: were it another record at the same place, its version will be seen.
             && Slot(self.index.pages.view().word(word).load(Ordering::Acquire)).names_same(slot)
+            && self.segments.run_lease(segment) == lease
     }
 
     /// Counts a hit in a cache, or wherever reads are counted.

@@ -225,7 +225,7 @@ impl Engine {
     /// Gives retired segments back whose syncs are done; whether there were any. With `hurry`, waits for these syncs.
     pub(crate) fn reuse_retired(&self, hurry: bool) -> Result<bool> {
         let Some(file) = &self.file else { return Ok(false) };
-        let segments = file.reusable(hurry)?;
+        let segments = file.reusable(hurry, |segment| self.segments.unpinned(segment))?;
         for segment in &segments {
             self.space.give_back(*segment, self.segments.unpinned(*segment), &self.log);
         }
@@ -283,7 +283,11 @@ impl Engine {
             true => Aim::Evict(Keep::Nothing),
             false => self.usual_aim(),
         };
-        let segment = self.geometry.segment_words();
+        // In a file as many segments at once as a run takes: to wait for syncs after each would take long.
+        let segment = match self.geometry.in_file {
+            true => words.max(self.geometry.segment_words()),
+            false => self.geometry.segment_words(),
+        };
         let gained = self.reclaim(segment, aim, moment)? > 0
             // Pins may hold what the survivors need.
             || self.evicts && self.reclaim(segment, Aim::Evict(Keep::Nothing), moment)? > 0
@@ -306,6 +310,15 @@ impl Engine {
             }
             loop {
                 let mut writer = self.lock_stripe(number, moment)?;
+                if writer.drop_expired_runs(moment)? {
+                    drop(writer);
+                    self.tell(number, moment);
+                    dropped = true;
+                    if enough() {
+                        return Ok(true);
+                    }
+                    continue;
+                }
                 if writer.state.victim.is_none() {
                     writer.state.victim = writer.choose_expired(moment);
                 }
@@ -383,6 +396,7 @@ impl Engine {
                 }
             }
         }
+        self.reuse_retired(false)?;
         let mut more = true;
         while more {
             more = self.space.trim(&self.segments, &self.log);
@@ -430,7 +444,7 @@ impl<'a> Writer<'a> {
                 false => Record::at(engine.log.view(), next),
             };
             let kind = record.header.kind();
-            if kind.is_some() && kind != Some(Kind::Value) {
+            if kind.is_some_and(|kind| !matches!(kind, Kind::Value | Kind::Link)) {
                 // A mark: nothing older is left that it could hide.
                 next += record.header.extent();
                 continue;
@@ -451,13 +465,20 @@ impl<'a> Writer<'a> {
             count += 1;
             next += record.header.extent();
         }
-        for (start, hash) in &records[..count] {
+        for (i, (start, hash)) in records[..count].iter().enumerate() {
             if self.keep_or_drop(*start, *hash, &victim, moment) == Err(NeedRoom) {
                 self.state.victim = Some(Victim { next: *start, ..victim });
                 return Ok(Step::NoRoom);
             }
+            // A run that goes is enough for a step.
+            if self.let_go > 0
+                && let Some((after, _)) = records[..count].get(i + 1)
+            {
+                next = *after;
+                break;
+            }
         }
-        let walked = next - victim.next;
+        let walked = next - victim.next + self.let_go;
         let copied = victim.copied + self.stripe.counters.words_moved.get() - moved;
         if next < end {
             self.state.victim = Some(Victim { next, copied, ..victim });
@@ -469,7 +490,9 @@ impl<'a> Writer<'a> {
                 offset: 8 * victim.next as u64,
             });
         }
-        if self.write_milestone(victim.segment, moment).is_err() {
+        if let Some(file) = &engine.file
+            && self.write_milestone(file, file.lease_in(victim.segment)?, moment).is_err()
+        {
             self.state.victim = Some(Victim { next, copied, ..victim });
             return Ok(Step::NoRoom);
         }
@@ -501,13 +524,16 @@ impl<'a> Writer<'a> {
         victim: &Victim,
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
-        let Some(found) = self.find_record(hash, |record| record.start == start) else {
-            return Ok(());
+        let record = Record::at(self.engine.log.view(), start);
+        let start = match record.header.kind() {
+            Some(Kind::Link) => self.run_of_link(&record),
+            _ => Some(start),
         };
+        let found = start.and_then(|start| self.find_record(hash, |record| record.start == start));
+        let Some(found) = found else { return Ok(()) };
         let Located { record, slot, .. } = found;
         if expired(record.expiry(), moment) {
-            self.remove_expired(found, hash);
-            Ok(())
+            self.let_expire(found, hash, moment)
         } else if victim.keep == Keep::Live {
             self.keep(found, hash, slot.note(), victim, moment)
         } else {
@@ -529,6 +555,7 @@ impl<'a> Writer<'a> {
                 self.spare_run(found, note, victim);
                 Ok(())
             }
+            false if self.is_large(&found.record) => self.move_link(found, note, moment),
             false => self.relocate(found, hash, note, moment),
         }
     }
@@ -550,6 +577,13 @@ impl<'a> Writer<'a> {
 
     /// The oldest segment, the only one that may be reclaimed in a file, if the stripe has enough that is dead.
     fn choose_oldest(&mut self, aim: Aim) -> Option<Victim> {
+        // Links are so small that all of a cache's may lie in the segment that is appended to.
+        if matches!(aim, Aim::Evict(_))
+            && !self.state.runs.is_empty()
+            && self.state.sealed[0].is_empty()
+        {
+            self.seal_open(Pool::Admission);
+        }
         self.state.sealed[Pool::Admission as usize].front()?;
         let keep = match aim {
             Aim::Compact(part) => {
@@ -654,6 +688,7 @@ impl<'a> Writer<'a> {
             return 0;
         }
         let sealed = self.state.sealed.iter().flatten();
-        sealed.map(|segment| self.expired_in(*segment, moment, Expired::All)).sum()
+        let beside = sealed.map(|segment| self.expired_in(*segment, moment, Expired::All));
+        beside.sum::<usize>() + self.expired_in_runs(moment)
     }
 }

@@ -23,9 +23,9 @@ pub struct Stats {
     pub segment_bytes: u64,
     /// Segments that hold records.
     pub segments_leased: u64,
-    /// Large records that have a run of pages for themselves.
+    /// Large records that have a run of pages for themselves, in a file of segments.
     pub runs: u64,
-    /// Size of these runs together, those in limbo included.
+    /// Size of these runs together, those in limbo or waiting for syncs included.
     pub run_bytes: u64,
     /// Committed segments that are free for the next lease.
     pub segments_free: u64,

@@ -386,7 +386,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a time to live of zero; [`Error::Full`], since an entry that never had a lifetime
-    /// grows by eight bytes.
+    /// grows by eight bytes; in a file the entry is written again, value and all.
     pub fn expire(&self, key: impl AsRef<[u8]>, ttl: Duration) -> Result<bool> {
         self.expire_with(key, ttl, ExpireCondition::Always)
     }
@@ -480,8 +480,8 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// Nothing was changed with [`Error::FrameTooLarge`] (the limit is [`Store::max_frame_bytes`]), [`Error::ValueTooLarge`],
-    /// [`Error::Full`], nor with what a key does wrong. In a file [`Error::Io`] and [`Error::Poisoned`] as of [`Store::set`]: all of it
+    /// Nothing was changed with [`Error::FrameTooLarge`] (the limit is [`Store::max_frame_bytes`]), [`Error::ValueTooLarge`] (for each
+    /// value the limit is [`Store::max_frame_value_len`]), [`Error::Full`], nor with what a key does wrong. In a file [`Error::Io`] and [`Error::Poisoned`] as of [`Store::set`]: all of it
     /// or nothing is there when the file is opened again.
     pub fn set_many_atomic<K: AsRef<[u8]>, V: AsRef<[u8]>>(&self, pairs: &[(K, V)]) -> Result<()> {
         self.engine.set_frame(pairs)
@@ -589,6 +589,13 @@ impl Store {
         self.engine.geometry.frame_words() * WORD
     }
 
+    /// Longest value of one [`Store::set_many_atomic`], in bytes: in a file half a segment ([`Stats::segment_bytes`]), in memory that of any
+    /// value, which [`Store::max_frame_bytes`] is usually less than.
+    #[must_use]
+    pub fn max_frame_value_len(&self) -> usize {
+        self.engine.geometry.max_value_len.min(self.engine.geometry.beside_len_max)
+    }
+
     /// The keys that were read most of late, with about how often, most first; at most `most` of them. Known by samples of
     /// one read in 64, if reads are counted: see [`Options::count_reads`]. A key that is read less than one in some
     /// sixteen reads of its stripe may be missing or overestimated. Takes each stripe's lock for microseconds.
@@ -660,7 +667,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Io`] if there is something at `path` already or it cannot be written, [`Error::InvalidArgument`] if it can name no
-    /// file, [`Error::ValueTooLarge`] if a store in memory has a value longer than such a file takes; the store goes on.
+    /// file; the store goes on.
     pub fn backup(&self, path: impl AsRef<Path>) -> Result<FileReport> {
         self.backup_metered(path.as_ref(), &Meter::default())
     }

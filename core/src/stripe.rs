@@ -1,12 +1,13 @@
 //! A stripe: one lock, its part of the index, and the segments that its records are appended to (`leases.rs`). All
 //! writing happens here, under that lock; only a frame holds several (`frame.rs`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::Moment;
 use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::file::large::Run;
 use crate::file::log::LeaseHistory;
 use crate::file::wake::Unread;
 use crate::ghost::Ghosts;
@@ -52,6 +53,8 @@ pub(crate) struct StripeState {
     pub(crate) leases: LeaseHistory,
     /// Segments that were not read when the file was opened, in the order of their numbers.
     pub(crate) unread: Vec<Unread>,
+    /// The runs of a file that hold live values, by their first segment.
+    pub(crate) runs: BTreeMap<usize, Run>,
     /// The sealed segment that is being reclaimed.
     pub(crate) victim: Option<Victim>,
     /// What was evicted last; a cache makes it at its first eviction.
@@ -127,6 +130,10 @@ pub(crate) struct Writer<'a> {
     pub(crate) state: MutexGuard<'a, StripeState>,
     /// Words of fresh records since the lock was taken: what the operation pays for.
     pub(crate) appended: usize,
+    /// Words of a file's runs that were let go since the lock was taken.
+    pub(crate) let_go: usize,
+    /// While a frame is written, the runs of a file whose links it hides, and their words.
+    pub(crate) held_runs: Option<Vec<(usize, usize)>>,
 }
 
 impl Stripe {
@@ -143,6 +150,7 @@ impl Stripe {
                 leased: [0; 2],
                 leases: LeaseHistory::default(),
                 unread: Vec::new(),
+                runs: BTreeMap::new(),
                 victim: None,
                 ghosts: None,
                 filling: true,
@@ -208,7 +216,7 @@ impl Engine {
     #[inline(always)]
     fn writer<'a>(&'a self, stripe: &'a Stripe) -> Result<Writer<'a>> {
         let Some(state) = lock_patiently(&stripe.state) else { return Err(half_changed()) };
-        Ok(Writer { engine: self, stripe, state, appended: 0 })
+        Ok(Writer { engine: self, stripe, state, appended: 0, let_go: 0, held_runs: None })
     }
 }
 
@@ -305,6 +313,15 @@ impl<'a> Writer<'a> {
             Some(found) => found.place,
             None => self.prepare(hash).ok_or(NeedRoom)?,
         };
+        if let Some(segments) = self.engine.geometry.run_segments_of(header) {
+            let room = self.lease_large(entry.key.len(), segments, moment).ok_or(NeedRoom)?;
+            let version = self.next_version();
+            let record = Record::with_header(self.engine.log.view(), room.start, header);
+            record.write(version.get(), entry.expiry, entry.key, entry.value);
+            let slot = self.slot_of(found.as_ref(), place, hash, &record);
+            self.publish_large(found, place, hash, (record, room), slot, moment);
+            return Ok(version);
+        }
         let pool = self.pool_to_append(found.as_ref(), hash, header);
         let start = self.reserve(header.extent(), pool, Purpose::Fresh, moment).ok_or(NeedRoom)?;
         Ok(self.write_at(start, header, (found, place), hash, entry, moment))
@@ -351,21 +368,29 @@ impl<'a> Writer<'a> {
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(version.get(), entry.expiry, entry.key, entry.value);
         self.seal_in_file(&record);
-        if found.is_none()
-            && let Some(ghosts) = &mut self.state.ghosts
-        {
-            ghosts.remove(hash);
-        }
-        let slot = match &found {
-            None => self.engine.index.new_slot(place.head, hash, record.start),
-            Some(found) => {
-                let read = self.engine.evicts && found.slot.frequency() < Slot::FREQUENCY_MAX;
-                let note = found.slot.note() + u64::from(read);
-                found.slot.at(record.start).with_note(note)
-            }
-        };
+        let slot = self.slot_of(found.as_ref(), place, hash, &record);
         self.publish(found, place, hash, record, slot, moment);
         version
+    }
+
+    /// The slot for a new record of an entry, or of one that was found: an overwrite counts as a read.
+    #[inline(always)]
+    fn slot_of(
+        &mut self,
+        found: Option<&Located<'a>>,
+        place: Place,
+        hash: Hash,
+        record: &Record<'a>,
+    ) -> Slot {
+        let Some(found) = found else {
+            if let Some(ghosts) = &mut self.state.ghosts {
+                ghosts.remove(hash);
+            }
+            return self.engine.index.new_slot(place.head, hash, record.start);
+        };
+        let read = self.engine.evicts && found.slot.frequency() < Slot::FREQUENCY_MAX;
+        let note = found.slot.note() + u64::from(read);
+        found.slot.at(record.start).with_note(note)
     }
 
     /// Gives an entry another expiry, 0 for none. The version stays.
@@ -382,6 +407,16 @@ impl<'a> Writer<'a> {
             self.note_expiry(&found.record, moment);
         } else if expiry != found.record.expiry() {
             let header = found.record.compact_header(expiry != 0);
+            if let Some(segments) = self.engine.geometry.run_segments_of(header) {
+                let room = self.lease_large(header.key_len(), segments, moment).ok_or(NeedRoom)?;
+                let copy = found.record.copy_to(self.engine.log.view(), room.start, header);
+                if expiry != 0 {
+                    copy.set_expiry(expiry);
+                }
+                let slot = found.slot.at(copy.start);
+                self.publish_large(Some(found), found.place, hash, (copy, room), slot, moment);
+                return Ok(());
+            }
             let pool = self.pool_of(&found.record);
             let start =
                 self.reserve(header.extent(), pool, Purpose::Fresh, moment).ok_or(NeedRoom)?;
@@ -481,6 +516,7 @@ impl<'a> Writer<'a> {
                 account.sub_live(account.live_words());
             }
         }
+        self.let_all_runs_go();
         self.stripe.counters.entries.set(0);
         self.stripe.counters.live_words.set(0);
         self.stripe.counters.expiring_words.set(0);
@@ -654,6 +690,14 @@ impl<'a> Writer<'a> {
         }
         let mut total = 0;
         let mut leased = 0;
+        for (run, Run { words, link, link_words, .. }) in &self.state.runs {
+            let expected = live.remove(run).unwrap_or(0);
+            if expected != *words {
+                return Err(format!("I6: run {run} holds {expected} of {words} live words"));
+            }
+            total += words;
+            *live.entry(engine.geometry.segment_of(*link)).or_insert(0) += link_words;
+        }
         for segment in self.state.segments() {
             let expected = live.remove(&segment).unwrap_or(0);
             if engine.geometry.is_run(segment) {

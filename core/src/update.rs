@@ -222,6 +222,7 @@ impl Engine {
                 .as_ref()
                 .map(|found| Current { record: found.record, expiry: found.record.expiry() });
             let current = current.filter(|current| !expired(current.expiry, moment));
+            let present = current.as_ref().map_or(0, Current::value_len);
             let (change, answer) = decide(current, &|| moment.now_ms())?;
             let done = match (change, found) {
                 (Change::Store(value, expiry), _) => {
@@ -239,7 +240,8 @@ impl Engine {
                     writer.delete(found, hash, key, moment).map(|()| None)
                 }
                 (_, Some(found)) if current.is_none() => {
-                    writer.remove_expired(found, hash);
+                    // Without room for a record that says so it stays, expired.
+                    let _ = writer.let_expire(found, hash, moment);
                     Ok(None)
                 }
                 _ => Ok(None),
@@ -254,7 +256,9 @@ impl Engine {
                     return Ok((answer, version));
                 }
                 Err(NeedRoom) => {
-                    self.make_room(words_of(key, change), moment, attempt)?;
+                    let words =
+                        words_of(key, change, if self.geometry.in_file { present } else { 0 });
+                    self.make_room(words, moment, attempt)?;
                     attempt += 1;
                     writer = self.lock(hash, moment)?;
                 }
@@ -292,12 +296,14 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Words that a change may need beyond what is there.
-fn words_of(key: &[u8], change: Change<'_>) -> usize {
+/// Words that a change may need beyond what is there, or with the bytes that are `present` and written again.
+fn words_of(key: &[u8], change: Change<'_>, present: usize) -> usize {
     let value_len = match change {
-        Change::Store(NewValue::Bytes(value) | NewValue::Appended(value), _) => value.len(),
+        Change::Store(NewValue::Bytes(value), _) => value.len(),
+        Change::Store(NewValue::Appended(value), _) => present + value.len(),
         Change::Store(NewValue::Number(_), _) => NUMBER_ROOM,
-        Change::Expire(_) | Change::Keep => 0,
+        Change::Expire(_) => present,
+        Change::Keep => 0,
         Change::Remove => return 0,
     };
     4 + (key.len() + value_len).div_ceil(8)

@@ -8,11 +8,48 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::{FakeClock, Folder, Random, validate};
-use nyala::{Durability, Error, Options, SetOptions, Store, TimeToLive, Tuning};
+use nyala::{Durability, Error, Eviction, Options, SetOptions, Store, TimeToLive, Tuning};
 
 const MIB: u64 = 1 << 20;
 const LEVELS: [Durability; 3] =
     [Durability::Process, Durability::Interval(Duration::from_millis(5)), Durability::Sync];
+
+/// A frame takes no value that would get a run, and may replace some that have one.
+#[test]
+fn frames_replace_large_values_and_take_none() {
+    for level in LEVELS {
+        let folder = Folder::new("frames-and-large");
+        let tuning = Tuning { segment_bytes: 4096, stripes: 4, ..Tuning::default() };
+        let options =
+            || Options::file(folder.file()).max_bytes(1 << 20).tuning(tuning).durability(level);
+        let keys = ["key 1", "key 2", "key 3"];
+        for session in 0..3 {
+            let store = Store::open(options()).unwrap();
+            let max = store.max_frame_value_len();
+            assert_eq!(max as u64, store.stats().segment_bytes / 2);
+            for round in 0..20 {
+                for key in keys {
+                    store.set(key, vec![round; 20_000]).unwrap();
+                }
+                let long = vec![1; max + 1];
+                let refused = store.set_many_atomic(&[("fresh", &b"1"[..]), ("key 1", &long)]);
+                assert_eq!(refused, Err(Error::ValueTooLarge { len: max + 1, max }));
+                assert_eq!(store.get("fresh").unwrap(), None);
+                assert_eq!(store.get("key 1").unwrap(), Some(vec![round; 20_000]));
+                store.set_many_atomic(&keys.map(|key| (key, vec![round; 500]))).unwrap();
+                store.set_many_atomic(&[("longest", vec![round; max])]).unwrap();
+            }
+            validate(&store).unwrap();
+            drop(store);
+            let store = Store::open(options()).unwrap();
+            assert_eq!((store.len(), store.stats().runs), (4, 0), "session {session}");
+            for key in keys {
+                assert_eq!(store.get(key).unwrap(), Some(vec![19; 500]));
+            }
+            assert_eq!(store.get("longest").unwrap(), Some(vec![19; max]));
+        }
+    }
+}
 
 /// Frames and single writes in turns, with reclaim all the time, over several openings.
 #[test]
@@ -399,4 +436,210 @@ fn damage_is_found_and_what_is_whole_is_saved() {
     let lost = (0..5_000_u32).filter(|key| saved.get(key.to_le_bytes()).unwrap().is_none());
     assert_eq!(lost.count(), 1);
     assert_eq!(std::fs::read(folder.file()).unwrap(), bytes, "the damaged file stays as it is");
+}
+
+/// A value of so many bytes that says in every word which one it is.
+fn large(number: u64, len: usize) -> Vec<u8> {
+    number.to_le_bytes().into_iter().cycle().take(len).collect()
+}
+
+/// Values of 64 MiB and less, with every kind of operation, and opened again after each round.
+#[test]
+fn large_values_come_and_go() {
+    const LARGE: usize = 64 << 20;
+    for level in [Durability::Process, Durability::Sync] {
+        let folder = Folder::new("large");
+        let clock = FakeClock::new();
+        let options = || {
+            let options = Options::file(folder.file()).max_bytes(320 * MIB).clock(clock.clone());
+            options.durability(level)
+        };
+        let reopen = |store: Store| {
+            drop(store);
+            let store = Store::open(options()).unwrap();
+            validate(&store).unwrap();
+            store
+        };
+        let store = Store::open(options()).unwrap();
+        assert_eq!(store.max_value_len(), 80 << 20);
+        let error = store.set("too large", large(0, (80 << 20) + 1)).unwrap_err();
+        assert_eq!(error, Error::ValueTooLarge { len: (80 << 20) + 1, max: 80 << 20 });
+        store.set("a", large(1, LARGE)).unwrap();
+        store.set("small", "1").unwrap();
+        let store = reopen(store);
+        assert_eq!(store.get("a").unwrap(), Some(large(1, LARGE)));
+        assert_eq!(store.stats().runs, 1);
+        assert!(store.stats().run_bytes >= LARGE as u64);
+        // Pinned, overwritten by another large one, by a small one, and grown back beyond the limit by appending.
+        let pin = store.pin("a").unwrap().unwrap();
+        store.set("a", large(2, LARGE)).unwrap();
+        store.set("a", "small").unwrap();
+        assert!(*pin == large(1, LARGE));
+        drop(pin);
+        store.append("a", large(3, 1 << 20)).unwrap();
+        let grown = [b"small".to_vec(), large(3, 1 << 20)].concat();
+        let store = reopen(store);
+        assert_eq!(store.get("a").unwrap(), Some(grown));
+        // Lifetimes: the value is written again, and goes when its time has come.
+        assert!(store.expire("a", Duration::from_secs(10)).unwrap());
+        assert!(store.expire("a", Duration::from_secs(20)).unwrap());
+        clock.advance(Duration::from_secs(15));
+        let store = reopen(store);
+        assert_eq!(store.get("a").unwrap().map(|value| value.len()), Some((1 << 20) + 5));
+        clock.advance(Duration::from_secs(15));
+        assert_eq!(store.get("a").unwrap(), None);
+        let store = reopen(store);
+        assert_eq!(store.get("a").unwrap(), None);
+        // Full changes nothing, and what is deleted gives room at once.
+        let mut kept = 0;
+        let full = loop {
+            match store.set(format!("many {kept}"), large(kept, 40 << 20)) {
+                Ok(()) => kept += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(full, Error::Full { .. }), "{full}");
+        assert!(kept >= 6, "{kept} values of 40 MiB in 320 MiB");
+        assert!(store.used_bytes() <= 320 * MIB);
+        for number in 0..kept {
+            assert_eq!(store.get(format!("many {number}")).unwrap(), Some(large(number, 40 << 20)));
+            assert!(store.delete(format!("many {number}")).unwrap());
+            store.set("again", large(number, 40 << 20)).unwrap();
+        }
+        validate(&store).unwrap();
+        let scanned: HashMap<_, _> = store.scan("").unwrap().map(Result::unwrap).collect();
+        assert_eq!(scanned.len(), 2);
+        assert_eq!(scanned[&b"again"[..]], large(kept - 1, 40 << 20));
+        let copy = folder.0.join("copy.nyala");
+        assert_eq!(store.backup(&copy).unwrap().entries, 2);
+        let copy = Store::open(Options::file(&copy).read_only()).unwrap();
+        assert_eq!(copy.get("again").unwrap(), store.get("again").unwrap());
+        store.clear().unwrap();
+        let store = reopen(store);
+        assert!(store.is_empty());
+        drop(store);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let space = std::fs::metadata(folder.file()).unwrap().blocks() * 512;
+            assert!(space <= 8 * MIB, "{space} bytes of space for nothing");
+        }
+        assert_eq!(nyala::verify(folder.file()).unwrap().entries, 0);
+    }
+}
+
+/// Runs of every length in small segments, with reclaim, evictions and lifetimes, and opened again and again.
+#[test]
+fn large_values_churn() {
+    for (level, eviction) in LEVELS
+        .into_iter()
+        .flat_map(|level| [Eviction::None, Eviction::Adaptive].map(|eviction| (level, eviction)))
+    {
+        let folder = Folder::new("large-churn");
+        let tuning = Tuning { segment_bytes: 4096, stripes: 2, ..Tuning::default() };
+        let options = || {
+            let options = Options::file(folder.file()).max_bytes(MIB).tuning(tuning);
+            options.durability(level).eviction(eviction)
+        };
+        let mut random = Random::new(11);
+        let mut model: HashMap<usize, (u64, usize)> = HashMap::new();
+        let (mut written, mut number) = (0, 0);
+        for _ in 0..4 {
+            let store = Store::open(options()).unwrap();
+            validate(&store).unwrap();
+            for _ in 0..if level == Durability::Sync { 300 } else { 1500 } {
+                let key = random.below(40);
+                let name = key.to_le_bytes();
+                number += 1;
+                let len = match random.below(3) {
+                    0 => random.between(2000, 30_000),
+                    _ => random.below(500),
+                };
+                match random.below(12) {
+                    0 | 1 => {
+                        store.delete(name).unwrap();
+                        model.remove(&key);
+                    }
+                    2 => drop(store.expire(name, Duration::from_secs(1000))),
+                    3 => drop(store.persist(name)),
+                    _ => match store.set(name, large(number, len)) {
+                        Ok(()) => {
+                            model.insert(key, (number, len));
+                            written += 1;
+                        }
+                        Err(Error::Full { .. }) if eviction == Eviction::None => {}
+                        Err(error) => panic!("{error}, {level:?}, {eviction:?}"),
+                    },
+                }
+                let found = store.get(name).unwrap();
+                let expected = model.get(&key).map(|(number, len)| large(*number, *len));
+                assert!(found == expected || found.is_none() && eviction != Eviction::None);
+                assert!(store.used_bytes() <= MIB);
+            }
+            validate(&store).unwrap();
+            drop(store);
+            let store = Store::open(options()).unwrap();
+            validate(&store).unwrap();
+            for (key, (number, len)) in &model {
+                let found = store.get(key.to_le_bytes()).unwrap();
+                let evicted = found.is_none() && eviction != Eviction::None;
+                assert!(evicted || found == Some(large(*number, *len)), "{level:?}");
+            }
+        }
+        assert!(written > 500, "{written} written, {level:?}, {eviction:?}");
+    }
+}
+
+/// Readers that copy large values while these are overwritten by others, by small ones in the same segments, and removed.
+#[test]
+fn large_values_are_read_whole_while_they_change() {
+    let folder = Folder::new("large-readers");
+    let tuning = Tuning { segment_bytes: 4096, stripes: 2, ..Tuning::default() };
+    let store = Store::open(Options::file(folder.file()).max_bytes(MIB).tuning(tuning)).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let whole = |value: &[u8], key: u8| {
+        let (words, rest) = value.as_chunks::<8>();
+        let Some(first) = words.first() else { return rest.is_empty() };
+        first[7] == key && words.iter().all(|word| word == first) && *rest == first[..rest.len()]
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut hits = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    for key in 0..6 {
+                        if let Some(value) = store.get([key]).unwrap() {
+                            assert!(whole(&value, key), "a torn value");
+                            hits += 1;
+                        }
+                        if let Some(pin) = store.pin([key]).ok().flatten() {
+                            assert!(whole(&pin, key), "a torn value under a pin");
+                        }
+                    }
+                }
+                assert!(hits > 100, "{hits} hits");
+            });
+        }
+        let mut random = Random::new(3);
+        let started = std::time::Instant::now();
+        let mut number = 0_u64;
+        while started.elapsed() < Duration::from_secs(2) {
+            let key = u8::try_from(random.below(6)).unwrap();
+            number += 1;
+            let len = match random.below(3) {
+                0 => random.between(2049, 60_000),
+                1 => random.between(8, 2048),
+                _ => 0,
+            };
+            match store.set([key], large(u64::from(key) << 56 | number, len)) {
+                Ok(()) | Err(Error::Full { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+            if random.one_in(10) {
+                store.delete([key]).unwrap();
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    validate(&store).unwrap();
 }

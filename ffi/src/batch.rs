@@ -187,7 +187,8 @@ unsafe fn set_batch(store: &Store, pairs: &mut [nyala_pair]) -> Option<(usize, E
 ///
 /// Values are without expiry. Of pairs with one key the last counts, and nobody sees the others. pairs may be NULL if count is 0; their statuses
 /// are neither read nor written. All pairs together may count up to a segment (nyala_statistics.segment_bytes) less 192 bytes,
-/// where each counts its key and value, rounded up to 8 bytes, and 64 bytes more.
+/// where each counts its key and value, rounded up to 8 bytes, and 64 bytes more. In a file no value may be longer than half a
+/// segment.
 ///
 /// Returns NYALA_OK if every pair was stored, else nothing was changed. Errors: those of nyala_set, of the first pair that
 /// has one, and nyala_last_error names its index; NYALA_ERR_TOO_LARGE, also for more than a call takes, with the size and the
@@ -220,7 +221,7 @@ pub unsafe extern "C" fn nyala_set_many_atomic(
 
 /// What the core would say of a pair, so that the error can name it.
 fn admit(store: &Store, key: &[u8], value: &[u8]) -> Result<()> {
-    let (max_key, max_value) = (store.max_key_len(), store.max_value_len());
+    let (max_key, max_value) = (store.max_key_len(), store.max_frame_value_len());
     match (key.len(), value.len()) {
         (0, _) => Err(empty_key()),
         (len, _) if len > max_key => Err(Error::KeyTooLarge { len, max: max_key }),

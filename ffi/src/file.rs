@@ -87,8 +87,7 @@ pub unsafe extern "C" fn nyala_file_report_init(
 ///
 /// Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL; a path that is empty), NYALA_ERR_IO (there is something at path already,
 /// or it cannot be written, as where the disk is full), NYALA_ERR_FULL (so much was written meanwhile that the copy does not
-/// fit under max_bytes), NYALA_ERR_TOO_LARGE (a store in memory has a value
-/// that is longer than 512 KiB), NYALA_ERR_UNSUPPORTED (the file system cannot allocate space), NYALA_ERR_NO_MEMORY,
+/// fit under max_bytes), NYALA_ERR_UNSUPPORTED (the file system cannot allocate space), NYALA_ERR_NO_MEMORY,
 /// NYALA_ERR_CORRUPT, NYALA_ERR_FORKED; the store is as it was, and nothing is at path. Threads: any. Cost: reads every
 /// entry and writes as much; the copy's index takes as much memory again meanwhile.
 #[unsafe(no_mangle)]

@@ -256,8 +256,9 @@ pub unsafe extern "C" fn nyala_exists(
 /// Lets an entry live for ttl_ms milliseconds from now, 1 or more. Its version stays.
 ///
 /// Returns NYALA_OK; NYALA_NOT_FOUND. Errors: NYALA_ERR_INVALID_ARGUMENT (ttl_ms 0; a NULL; an empty key),
-/// NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FULL (an entry that never had a lifetime grows by 8 bytes),
-/// NYALA_ERR_FORKED; after each the entry is as it was. Threads: any. Cost: as nyala_delete.
+/// NYALA_ERR_TOO_LARGE (key above 65,535 bytes), NYALA_ERR_FULL (an entry that never had a lifetime grows by 8 bytes; in
+/// a file it is written again), NYALA_ERR_FORKED; after each the entry is as it was. Threads: any. Cost: as nyala_delete;
+/// in a file, as nyala_set of the value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nyala_expire(
     store: *mut nyala_store,
@@ -278,7 +279,7 @@ pub unsafe extern "C" fn nyala_expire(
 /// Takes an entry's time to live away. Its version stays.
 ///
 /// Returns NYALA_OK (the entry does not expire, whether or not it did before); NYALA_NOT_FOUND. Errors, threads, cost:
-/// as nyala_delete.
+/// as nyala_delete; in a file as nyala_expire.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nyala_persist(
     store: *mut nyala_store,

@@ -67,10 +67,37 @@ static void entries_are_there_again(void) {
     }
 }
 
+static void large_values_are_there_again(void) {
+    const size_t LEN = (size_t)12 << 20;
+    nyala_options options = options_of(path);
+    nyala_store *store;
+    nyala_pinned *pin = NULL;
+    unsigned char *value = malloc(LEN + 1), *found = malloc(LEN + 1);
+    size_t len = 0, i;
+    CHECK(value != NULL && found != NULL);
+    for (i = 0; i <= LEN; i++) value[i] = (unsigned char)(i * 7 >> 3);
+    start_over();
+    options.max_bytes = 48 * MIB;
+    store = open_with(&options);
+    FAILS(NYALA_ERR_TOO_LARGE, "the limit is 12582912 bytes", nyala_set(store, TEXT("large"), value, LEN + 1));
+    ANSWERS(NYALA_OK, nyala_set(store, TEXT("large"), value, LEN));
+    ANSWERS(NYALA_OK, nyala_close(store));
+    store = open_with(&options);
+    ANSWERS(NYALA_OK, nyala_get(store, TEXT("large"), found, LEN, &len));
+    CHECK(len == LEN && memcmp(value, found, LEN) == 0);
+    ANSWERS(NYALA_OK, nyala_pin(store, TEXT("large"), &pin));
+    ANSWERS(NYALA_OK, nyala_delete(store, TEXT("large")));
+    CHECK(memcmp(nyala_pinned_data(pin), value, LEN) == 0);
+    nyala_unpin(pin);
+    ANSWERS(NYALA_OK, nyala_close(store));
+    free(value);
+    free(found);
+}
+
 static void caps_of_files(void) {
     nyala_options options = options_of(path);
     nyala_store *store;
-    static char value[128 << 10];
+    static char value[1 << 20];
     nyala_status status = NYALA_OK;
     uint32_t stored, i;
     start_over();
@@ -83,7 +110,7 @@ static void caps_of_files(void) {
     options.max_bytes = 4 * MIB;
     store = open_with(&options);
     ANSWERS(NYALA_OK, nyala_set(store, TEXT("long"), value, sizeof value));
-    FAILS(NYALA_ERR_TOO_LARGE, "value of 131073 bytes is too large: the limit is 131072 bytes",
+    FAILS(NYALA_ERR_TOO_LARGE, "value of 1048577 bytes is too large: the limit is 1048576 bytes",
           nyala_set(store, TEXT("longer"), value, sizeof value + 1));
     for (stored = 0; stored < 10000; stored++) {
         status = nyala_set(store, &stored, sizeof stored, value, 1000);
@@ -387,6 +414,7 @@ int main(void) {
     name_file(path, "store");
     name_file(other, "other");
     RUN(entries_are_there_again);
+    RUN(large_values_are_there_again);
     RUN(caps_of_files);
     RUN(lifetimes_and_versions_go_on);
     RUN(one_store_at_a_time);

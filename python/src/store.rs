@@ -441,7 +441,7 @@ impl Store {
     /// runs meanwhile may see some values new and others still old, but only of calls that have not returned yet. A
     /// cache may evict some of them later, and `salvage` may find a part. All items are taken before the first is
     /// stored. Together they may count up to a segment (``stats().segment_bytes``) less 192 bytes, each its key and
-    /// value, rounded up to 8 bytes, and 64 bytes more, else TooLargeError is raised; there must be room for all at
+    /// value, rounded up to 8 bytes, and 64 bytes more, and in a file no value may be longer than half a segment, else TooLargeError is raised; there must be room for all at
     /// once, also where they replace others, else FullError is.
     ///
     /// >>> try:

@@ -55,6 +55,21 @@ def test_entries_are_there_again(path, level):
 
 
 @pytest.mark.parametrize("level", LEVELS)
+def test_large_values_are_there_again(path, level):
+    value = bytes(range(256)) * (20 * MIB // 256)
+    with nyala.Store(path, max_bytes=96 * MIB, **level) as store:
+        store["large"] = value
+        with pytest.raises(nyala.TooLargeError, match="the limit is 25165824 bytes"):
+            store["larger"] = bytes(24 * MIB + 1)
+    with nyala.Store(path, max_bytes=96 * MIB, **level) as store:
+        assert store["large"] == value and store.append("large", b"!") == len(value) + 1
+        with store.pin("large") as pinned:
+            store["large"] = b"small"
+            assert pinned[-1:] == b"!"
+        assert dict(store) == {b"large": b"small"}
+
+
+@pytest.mark.parametrize("level", LEVELS)
 def test_every_operation_works(path, level):
     with nyala.Store(path, max_bytes=16 * MIB, **level) as store:
         for name, operation in OPERATIONS.items():

@@ -8,11 +8,14 @@
 //! It lies in the segments behind the last leased one, in the words between header and trailer: those stay what they were,
 //! so that whoever finds the file half closed, or written to since, finds segments that are free.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::file::check::{sum_of_shared, sum_of_words};
+use crate::file::large::Run;
+use crate::file::links::Runs;
 use crate::file::log::FileLog;
 use crate::file::mutant::{Mutant, is_on};
 use crate::file::segment::SEGMENT_TRAILER_WORDS;
@@ -28,9 +31,10 @@ mod tests;
 
 /// The first eight bytes.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"NyalaIdx");
-pub(crate) const HEAD_WORDS: usize = 8;
+pub(crate) const HEAD_WORDS: usize = 9;
 pub(crate) const STRIPE_WORDS: usize = 2;
 pub(crate) const SEGMENT_WORDS: usize = 2 + LIFETIME_NUMBERS / 2;
+pub(crate) const RUN_WORDS: usize = 3;
 pub(crate) const ROW_WORDS: usize = 2;
 /// Pages that are worth a thread.
 const PAGES_PER_THREAD: usize = 256;
@@ -91,6 +95,7 @@ pub(crate) struct Head {
     pub(crate) leases: u64,
     /// How many there are of each.
     pub(crate) segments: u64,
+    pub(crate) runs: u64,
     pub(crate) pages: u64,
     pub(crate) slots: u64,
 }
@@ -98,22 +103,24 @@ pub(crate) struct Head {
 impl Head {
     /// With the sum of itself and of the tables behind it.
     pub(crate) fn encode(&self, tables: &[u64]) -> [u64; HEAD_WORDS] {
-        let (census, leases) = (self.census, self.leases);
-        let mut words =
-            [MAGIC, self.epoch, census, leases, self.segments, self.pages, self.slots, 0];
+        let Head { epoch, census, leases, segments, runs, pages, slots } = *self;
+        let mut words = [MAGIC, epoch, census, leases, segments, runs, pages, slots, 0];
         let sum = sum_of_words(sum_of_words(0, &words[..HEAD_WORDS - 1]), tables);
         words[HEAD_WORDS - 1] = u64::from(sum) | u64::from(!sum) << 32;
         words
     }
 
     fn decode(words: &[u64]) -> Option<Head> {
-        let [MAGIC, epoch, census, leases, segments, pages, slots, _] = *words else { return None };
-        Some(Head { epoch, census, leases, segments, pages, slots })
+        let [MAGIC, epoch, census, leases, segments, runs, pages, slots, _] = *words else {
+            return None;
+        };
+        Some(Head { epoch, census, leases, segments, runs, pages, slots })
     }
 
     fn table_words(&self, stripes: usize) -> usize {
         stripes * STRIPE_WORDS
             + self.segments as usize * SEGMENT_WORDS
+            + self.runs as usize * RUN_WORDS
             + self.pages as usize * ROW_WORDS
     }
 }
@@ -192,10 +199,32 @@ impl Listed {
     }
 }
 
+/// What is listed of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ListedRun {
+    /// Its first segment.
+    pub(crate) segment: u32,
+    pub(crate) link_words: u32,
+    pub(crate) lease: u64,
+    /// Word of the log at which its link begins.
+    pub(crate) link: u64,
+}
+
+impl ListedRun {
+    pub(crate) fn encode(&self) -> [u64; RUN_WORDS] {
+        [u64::from(self.segment) | u64::from(self.link_words) << 32, self.lease, self.link]
+    }
+
+    fn decode([word, lease, link]: [u64; RUN_WORDS]) -> ListedRun {
+        ListedRun { segment: word as u32, link_words: (word >> 32) as u32, lease, link }
+    }
+}
+
 /// What is listed of a stripe.
 #[derive(Debug)]
 struct Part {
     segments: Vec<Listed>,
+    runs: Vec<(usize, Run)>,
     rows: Vec<Row>,
     /// For each word of the directory the row that it names.
     names: Vec<u32>,
@@ -209,6 +238,8 @@ struct Contents<'a> {
     /// Where the slots begin.
     slots_at: usize,
     pages: usize,
+    /// Words from its beginning to its end.
+    extent: usize,
 }
 
 impl Engine {
@@ -222,11 +253,13 @@ impl Engine {
     ) -> Option<Range<u64>> {
         let moment = self.moment();
         let (mut stripes, mut listed, mut pages) = (Vec::new(), Vec::new(), Vec::new());
+        let mut runs = BTreeMap::new();
         let mut used = 0;
         for number in 0..self.stripes.len() {
             let writer = self.lock_stripe(number, &moment).ok()?;
             let before = (listed.len(), pages.len());
-            listed.extend(writer.list_segments());
+            listed.extend(writer.list_segments(file).ok()?);
+            runs.extend(writer.state.runs.iter().map(|(segment, run)| (*segment, *run)));
             let directory = &writer.stripe.directory;
             for (bits, head) in directory.heads(&self.index) {
                 let bits = std::iter::once(bits).chain(std::iter::repeat(0));
@@ -243,14 +276,16 @@ impl Engine {
             census,
             leases: file.header().leases,
             segments: listed.len() as u64,
+            runs: runs.len() as u64,
             pages: pages.len() as u64,
             slots: slots as u64,
         };
         let slots_at = HEAD_WORDS + head.table_words(self.stripes.len());
         let extent = Area::extent(slots_at + slots, self.geometry.segment_words());
-        let leased = self.space.spending().leased * self.geometry.segment_words();
+        let spending = self.space.spending();
+        let leased = spending.leased * self.geometry.segment_bytes() + spending.run_bytes;
         // To read so much would take as long as to read the records, or it would pass the cap.
-        if slots_at + slots > used || ((leased + extent) * WORD) as u64 > self.space.max_bytes() {
+        if slots_at + slots > used || (leased + extent * WORD) as u64 > self.space.max_bytes() {
             return None;
         }
         let byte = file.byte_of(segments);
@@ -259,6 +294,10 @@ impl Engine {
 
         let mut tables = stripes;
         tables.extend(listed.iter().flat_map(Listed::encode));
+        tables.extend(runs.into_iter().flat_map(|(segment, run)| {
+            let (segment, link_words) = (segment as u32, run.link_words as u32);
+            ListedRun { segment, link_words, lease: run.lease, link: run.link as u64 }.encode()
+        }));
         let mut at = slots_at;
         let mut slots = Vec::with_capacity(PAGE_WORDS);
         for (page, bits) in pages {
@@ -283,27 +322,29 @@ impl Engine {
         Some(byte..byte + (extent * WORD) as u64)
     }
 
-    /// Takes over the index of a closed file, whose stripes have leased these segments, of the first `total`. Answers whether
-    /// it did: not if there is any doubt, and then nothing has changed. Nobody else uses the engine yet.
+    /// Takes over the index of a closed file, whose stripes have leased these segments and runs, of the first `total` segments.
+    /// Answers the byte at which the checkpoint ends; `None` if there is any doubt, and then nothing has changed. Nobody else
+    /// uses the engine yet.
     pub(crate) fn load_checkpoint(
         &self,
         file: &FileLog,
         windows: &[Vec<Unread>],
+        runs: &Runs,
         total: usize,
-    ) -> Result<bool> {
-        let Some(contents) = self.read_tables(file, windows) else { return Ok(false) };
+    ) -> Result<Option<u64>> {
+        let Some(contents) = self.read_tables(file, windows, runs) else { return Ok(None) };
         // Those before are of stripes without entries.
         let first_page = self.stripes.len();
         if first_page + contents.pages > self.geometry.pages {
-            return Ok(false);
+            return Ok(None);
         }
         if !self.load_pages(&contents, first_page) {
             self.index.pages.decommit(first_page * PAGE_WORDS, contents.pages * PAGE_WORDS);
-            return Ok(false);
+            return Ok(None);
         }
         let header = file.header();
         let leased: Vec<usize> = windows.iter().flatten().map(|unread| unread.segment).collect();
-        self.space.adopt(total, &leased, header.leases + 1);
+        self.adopt_segments(total, &leased, runs, header.leases + 1)?;
         let depths = contents.parts.iter().map(|part| part.names.len().trailing_zeros());
         let tables = depths.map(|depth| Directory::committed(depth) - Directory::committed(0));
         self.space.adopt_pages(contents.pages, tables.sum());
@@ -315,11 +356,16 @@ impl Engine {
             writer.take_over(part, window, page);
             page += part.rows.len();
         }
-        Ok(true)
+        Ok(Some(header.checkpoint + (contents.extent * WORD) as u64))
     }
 
     /// The tables, if their sum is right, they are of this closing of the file and make sense.
-    fn read_tables<'a>(&self, file: &'a FileLog, windows: &[Vec<Unread>]) -> Option<Contents<'a>> {
+    fn read_tables<'a>(
+        &self,
+        file: &'a FileLog,
+        windows: &[Vec<Unread>],
+        runs: &Runs,
+    ) -> Option<Contents<'a>> {
         let header = file.header();
         let (epoch, byte) = (file.epoch(), header.checkpoint);
         let segment_words = self.geometry.segment_words();
@@ -335,7 +381,7 @@ impl Engine {
         // Nothing is computed with them before they are known to be small.
         let most = file.file_words() as u64;
         if !belongs && !is_on(Mutant::StaleCheckpoint)
-            || head.segments.max(head.pages).max(head.slots) > most
+            || head.segments.max(head.runs).max(head.pages).max(head.slots) > most
         {
             return None;
         }
@@ -346,7 +392,8 @@ impl Engine {
             return None;
         }
         let (stripes, rest) = tables.split_at(self.stripes.len() * STRIPE_WORDS);
-        let (segments, rows) = rest.split_at(head.segments as usize * SEGMENT_WORDS);
+        let (segments, rest) = rest.split_at(head.segments as usize * SEGMENT_WORDS);
+        let (listed_runs, rows) = rest.split_at(head.runs as usize * RUN_WORDS);
         let mut segments = segments.chunks(SEGMENT_WORDS).map(Listed::decode);
         let mut rows = rows.as_chunks().0.iter().map(|row| Row::decode(*row));
         let mut parts = Vec::new();
@@ -361,7 +408,11 @@ impl Engine {
                 return None;
             }
             let names = name_rows(stripe[0] as u32, &rows, self.geometry.depth_max)?;
-            parts.push(Part { segments: listed, rows, names });
+            parts.push(Part { segments: listed, runs: Vec::new(), rows, names });
+        }
+        let listed_runs = listed_runs.as_chunks().0.iter().map(|run| ListedRun::decode(*run));
+        for (stripe, segment, run) in self.find_runs(listed_runs, windows, runs)? {
+            parts[stripe].runs.push((segment, run));
         }
         let all = segments.next().is_none() && rows.next().is_none();
         (all && slots == head.slots as usize).then_some(Contents {
@@ -369,7 +420,44 @@ impl Engine {
             parts,
             slots_at,
             pages: head.pages as usize,
+            extent: Area::extent(slots_at + head.slots as usize, segment_words),
         })
+    }
+
+    /// The stripe, first segment and run of each listed run, if the file has them all and their links lie in the windows of
+    /// their stripes.
+    fn find_runs(
+        &self,
+        mut listed: impl Iterator<Item = ListedRun>,
+        windows: &[Vec<Unread>],
+        runs: &Runs,
+    ) -> Option<Vec<(usize, usize, Run)>> {
+        if runs.is_empty() {
+            return listed.next().is_none().then(Vec::new);
+        }
+        let windows = windows.iter().enumerate();
+        let segments: HashMap<usize, (usize, usize)> = windows
+            .flat_map(|(stripe, window)| window.iter().map(move |unread| (stripe, unread)))
+            .map(|(stripe, unread)| (unread.segment, (stripe, unread.used_words)))
+            .collect();
+        let mut least = 0;
+        let find = |listed: ListedRun| {
+            let segment = listed.segment as usize;
+            let lease = runs.get(&segment).filter(|lease| lease.number == listed.lease)?;
+            let in_order = segment >= std::mem::replace(&mut least, segment + 1);
+            let (link, link_words) =
+                (usize::try_from(listed.link).ok()?, listed.link_words as usize);
+            let (stripe, used_words) = *segments.get(&self.geometry.segment_of(link))?;
+            let words = link & (self.geometry.segment_words() - 1);
+            let fits = words >= SEGMENT_HEADER_WORDS && words + link_words <= used_words;
+            let words = (lease.run as usize) << self.geometry.segment_shift;
+            (in_order && fits && stripe as u64 == lease.stripe).then_some((
+                stripe,
+                segment,
+                Run { words, lease: lease.number, link, link_words },
+            ))
+        };
+        listed.map(find).collect()
     }
 
     /// Copies all slots to pages from `first_page` on; whether their sums are right.
@@ -450,17 +538,17 @@ fn name_rows(depth: u32, rows: &[Row], depth_max: u32) -> Option<Vec<u32>> {
 
 impl Writer<'_> {
     /// What a checkpoint says of the stripe's segments, oldest first.
-    fn list_segments(&self) -> Vec<Listed> {
+    fn list_segments(&self, file: &FileLog) -> Result<Vec<Listed>> {
         let victim = self.state.victim.map(|victim| victim.segment);
         let sealed = self.state.sealed.iter().flatten().copied();
         let list = |segment: usize| {
             let account = self.engine.segments.account(segment);
-            Listed {
+            Ok(Listed {
                 segment: segment as u32,
                 live_words: account.live_words() as u32,
-                lease: self.lease_in(segment),
+                lease: file.lease_in(segment)?,
                 lifetimes: account.lifetimes(),
-            }
+            })
         };
         victim.into_iter().chain(sealed).map(list).collect()
     }
@@ -470,7 +558,7 @@ impl Writer<'_> {
         let (stripe, engine) = (self.stripe, self.engine);
         for (listed, unread) in part.segments.iter().zip(window) {
             let words = unread.used_words - SEGMENT_HEADER_WORDS;
-            self.adopt(unread.segment);
+            self.adopt(unread.segment, unread.lease);
             let account = engine.segments.account(unread.segment);
             account.add_used(words);
             account.add_live(listed.live_words as usize);
@@ -479,6 +567,11 @@ impl Writer<'_> {
             stripe.counters.expiring_words.add(account.set_lifetimes(&listed.lifetimes));
             stripe.counters.slack_words.add(self.slack_of(unread.segment));
         }
+        for (segment, run) in &part.runs {
+            self.adopt_run(*segment, run.words, run.lease);
+            stripe.counters.live_words.add(run.words);
+        }
+        self.state.runs = part.runs.iter().copied().collect();
         self.state.unread = window.to_vec();
         self.state.unread.sort_unstable_by_key(|unread| unread.segment);
         let mut is_overflow = false;

@@ -134,8 +134,8 @@ impl Engine {
     }
 
     /// A file of the same segments and stripes, so that it can be opened as this one; with room to spare, since what fits here
-    /// need not fit where records lie otherwise; and another seed, under which its keys do not come in the order that fills
-    /// page after page.
+    /// need not fit where records lie otherwise, and for values that are longer than this opening takes; and another seed,
+    /// under which its keys do not come in the order that fills page after page.
     fn options_of_copy(&self, path: &Path) -> Options {
         let options = Options::file(path);
         if !self.geometry.in_file {
@@ -143,7 +143,7 @@ impl Engine {
         }
         let opened = self.geometry.opened_bytes;
         let most = MAX_MAX_BYTES.min((MAX_FILE_SEGMENTS * self.geometry.segment_bytes()) as u64);
-        options.max_bytes((2 * opened).min(most).max(opened)).tuning(Tuning {
+        options.max_bytes((4 * opened).min(most).max(opened)).tuning(Tuning {
             stripes: self.stripes.len(),
             segment_bytes: self.geometry.segment_bytes(),
             ..Tuning::default()

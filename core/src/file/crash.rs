@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::file::disk::BootId;
 use crate::file::fake::{Dice, Effect, Failure, FakeDisk};
 use crate::file::mutant::{self, Mutant};
@@ -14,11 +14,14 @@ use crate::file::progress::Meter;
 use crate::options::{Durability, Eviction, Options, Tuning};
 use crate::update::{Change, NewValue};
 
-const RESERVED: u64 = 128 << 10;
+const RESERVED: u64 = 192 << 10;
 const MAX_BYTES: u64 = 64 << 10;
 /// Keys of a store, and of a cache that they fill.
 const KEYS: usize = 16;
 const CACHED_KEYS: usize = 150;
+/// One value in so many is large, and in a store belongs to one of the first few keys.
+const LARGE: u64 = 6;
+const LARGE_KEYS: usize = 3;
 /// One trial in so many is of a cache.
 const CACHES: u64 = 4;
 /// And another one never syncs by itself, so that a power cut may take everything of a stripe, from its first segment on.
@@ -29,7 +32,7 @@ const LEVELS: [Durability; 3] =
 /// Most keys of a frame: as many of the longest values fit a segment.
 const FRAME: usize = 4;
 
-const MUTANTS: [Mutant; 15] = [
+const MUTANTS: [Mutant; 18] = [
     Mutant::NoTombstone,
     Mutant::AnyVictim,
     Mutant::EarlyAcknowledgement,
@@ -45,6 +48,9 @@ const MUTANTS: [Mutant; 15] = [
     Mutant::StaleCheckpoint,
     Mutant::PartOfFrame,
     Mutant::CopyOfPart,
+    Mutant::RunReusedTooSoon,
+    Mutant::UncheckedRuns,
+    Mutant::RunGoneInFrame,
 ];
 
 /// What a key has been: the number of each value that it got, `None` where it was removed.
@@ -83,6 +89,8 @@ struct Trial {
     doubles: u64,
     /// Times that the store was opened by its checkpoint.
     checkpoints: u64,
+    /// Large values that were written.
+    large: u64,
 }
 
 fn options(level: Durability, eviction: Eviction) -> Options {
@@ -94,9 +102,14 @@ fn key(number: usize) -> Vec<u8> {
     format!("key {number}").into_bytes()
 }
 
-/// Each value is another: its number, and as many bytes as the number says.
+fn is_large(number: u64) -> bool {
+    number % LARGE == LARGE - 1
+}
+
+/// Each value is another: its number, and as many bytes as the number says. Large ones take one segment to three.
 fn value(number: u64) -> Vec<u8> {
-    let len = number.wrapping_mul(0x9E37_79B9) as usize % 700;
+    let len = number.wrapping_mul(0x9E37_79B9) as usize;
+    let len = if is_large(number) { 2048 + len % 8000 } else { len % 700 };
     number.to_le_bytes().into_iter().cycle().take(8 + len).collect()
 }
 
@@ -142,6 +155,7 @@ impl Trial {
             images: 0,
             doubles: 0,
             checkpoints: 0,
+            large: 0,
         }
     }
 
@@ -212,15 +226,30 @@ impl Trial {
             14..=16 => {
                 // Another lifetime, which does not end here.
                 let expiry = 1 << 50 | self.dice.next() & 0xffff;
-                self.engine.update(&key(number), |_, _| Ok((Change::Expire(expiry), ()))).unwrap();
+                match self.engine.update(&key(number), |_, _| Ok((Change::Expire(expiry), ()))) {
+                    // A large value is written again for it.
+                    Ok(_) => {}
+                    Err(Error::Full { .. }) if self.eviction == Eviction::None => {}
+                    Err(error) => panic!("{error}"),
+                }
             }
             17..=22 => self.set_frame(),
             _ => {
                 self.values += 1;
                 let id = self.values;
+                let number = match is_large(id) && self.eviction == Eviction::None {
+                    true => number % LARGE_KEYS,
+                    false => number,
+                };
                 let write = Change::Store(NewValue::Bytes(&value(id)), 0);
-                self.engine.update(&key(number), |_, _| Ok((write, ()))).unwrap();
-                self.past.get_mut(&number).unwrap().states.push(Some(id));
+                match self.engine.update(&key(number), |_, _| Ok((write, ()))) {
+                    Ok(_) => {
+                        self.past.get_mut(&number).unwrap().states.push(Some(id));
+                        self.large += u64::from(is_large(id));
+                    }
+                    Err(Error::Full { .. }) if is_large(id) && self.eviction == Eviction::None => {}
+                    Err(error) => panic!("{error}"),
+                }
             }
         }
         if self.level == Durability::Sync {
@@ -235,6 +264,13 @@ impl Trial {
         for _ in 0..2 + self.dice.below(FRAME - 1) {
             let number = self.dice.below(self.past.len());
             self.values += 1;
+            if is_large(self.values) {
+                pairs.push((key(number), value(self.values)));
+                let refused = self.engine.set_frame(&pairs);
+                assert!(matches!(refused, Err(Error::ValueTooLarge { max: 2048, .. })));
+                pairs.pop();
+                self.values += 1;
+            }
             pairs.push((key(number), value(self.values)));
             let states = &mut self.past.get_mut(&number).unwrap().states;
             match frame.iter().find(|(other, _)| *other == number) {
@@ -245,8 +281,16 @@ impl Trial {
                 }
             }
         }
-        self.engine.set_frame(&pairs).unwrap();
-        self.frames.push(frame);
+        match self.engine.set_frame(&pairs) {
+            Ok(()) => self.frames.push(frame),
+            // Only large values leave so little room.
+            Err(Error::Full { .. }) if self.engine.space.spending().runs > 0 => {
+                for (number, _) in frame {
+                    self.past.get_mut(&number).unwrap().states.pop();
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 
     fn all_durable(&mut self) {
@@ -404,8 +448,9 @@ fn open(disk: &Arc<FakeDisk>, level: Durability, eviction: Eviction) -> Result<E
     Engine::open_on(disk, &options(level, eviction), &Meter::default())
 }
 
-/// Answers how many images it made, how many of a second crash, and how often it was opened by a checkpoint.
-fn run_trial(level: Durability, seed: u64) -> [u64; 3] {
+/// Answers how many images it made, how many of a second crash, how often it was opened by a checkpoint, and how many large
+/// values were written.
+fn run_trial(level: Durability, seed: u64) -> [u64; 4] {
     let mut trial = Trial::new(level, seed);
     let steps = match trial.eviction {
         Eviction::None if trial.unsynced => 120,
@@ -420,12 +465,12 @@ fn run_trial(level: Durability, seed: u64) -> [u64; 3] {
     }
     // It is not closed: its disk may be broken.
     std::mem::forget(trial.engine);
-    [trial.images, trial.doubles, trial.checkpoints]
+    [trial.images, trial.doubles, trial.checkpoints, trial.large]
 }
 
 /// Runs trials until there were so many images; answers the same of all.
-fn run(images: u64, seed: u64) -> [u64; 3] {
-    let mut counts = [0; 3];
+fn run(images: u64, seed: u64) -> [u64; 4] {
+    let mut counts = [0; 4];
     for round in 0.. {
         let more = run_trial(LEVELS[round % LEVELS.len()], seed + round as u64);
         counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
@@ -472,7 +517,7 @@ fn images_until_noticed(mutant: Mutant) -> Option<u64> {
         let trial =
             std::panic::catch_unwind(|| run_trial(LEVELS[round % LEVELS.len()], round as u64));
         match trial {
-            Ok([some, twice, _]) => images += some + twice,
+            Ok([some, twice, ..]) => images += some + twice,
             Err(_) => noticed = Some(images),
         }
         if noticed.is_some() || images > MOST {
@@ -504,9 +549,9 @@ fn nothing_acknowledged_is_lost_in_a_crash() {
     let of = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let images = of("NYALA_CRASH_IMAGES").unwrap_or(20_000);
     let seed = of("NYALA_CRASH_SEED").unwrap_or(1);
-    let [images, doubles, checkpoints] = run(images, seed);
+    let [images, doubles, checkpoints, large] = run(images, seed);
     println!(
-        "{images} images, and {doubles} of a second crash, seeds from {seed}; {checkpoints} times opened by a checkpoint"
+        "{images} images, and {doubles} of a second crash, seeds from {seed}; {checkpoints} times opened by a checkpoint; {large} large values"
     );
     assert!(checkpoints > 0, "no checkpoint was of use");
 }

@@ -119,7 +119,8 @@ impl Engine {
         }
     }
 
-    fn shortened(&self, kept: &Kept, used: usize) -> Kept {
+    /// The beginning of a segment that was checked, so many words of it.
+    pub(super) fn shortened(&self, kept: &Kept, used: usize) -> Kept {
         let mut shorter = Kept { used, past: 0, has_shares: false, ..*kept };
         for record in self.records(shorter) {
             shorter.learn(&record);
@@ -128,7 +129,7 @@ impl Engine {
     }
 
     /// The records of a segment that was checked.
-    fn records(&self, kept: Kept) -> impl Iterator<Item = Record<'_>> {
+    pub(super) fn records(&self, kept: Kept) -> impl Iterator<Item = Record<'_>> {
         let first = self.geometry.first_word(kept.segment);
         let (mut next, end) = (first + SEGMENT_HEADER_WORDS, first + kept.used);
         std::iter::from_fn(move || {

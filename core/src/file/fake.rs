@@ -13,7 +13,7 @@ use crate::error::{Error, IoFailure, Result};
 use crate::file::disk::{BootId, Disk, PAGE_BYTES, check_range};
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
-const RESERVED_MAX: u64 = 256 << 10;
+const RESERVED_MAX: u64 = 320 << 10;
 const PAGE_WORDS: usize = PAGE_BYTES as usize / 8;
 const SECTOR_WORDS: usize = 512 / 8;
 /// Images that a photographed run keeps, the first ones.

@@ -1,11 +1,12 @@
 //! Compares the tables of FORMAT.md on the file with what the code writes.
 
 use crate::file::check::{Place, RecordCheck, sum_of};
-use crate::file::checkpoint::{self, Head, Listed, Row};
+use crate::file::checkpoint::{self, Head, Listed, ListedRun, Row};
 use crate::file::disk::{BootId, Disk, PAGE_BYTES};
 use crate::file::fake::FakeDisk;
 use crate::file::header::{self, HEADER_WORDS, HEADERS_BYTES, JOURNAL_BYTE, MAGIC, MainHeader};
-use crate::file::segment::{self, Lease, SEGMENT_TRAILER_WORDS, State};
+use crate::file::large::Link;
+use crate::file::segment::{self, Lease, SEGMENT_TRAILER_WORDS, Site, State};
 use crate::file::window::{MILESTONE_WORDS, NextShare};
 use crate::format::{DOCUMENT, Layout};
 use crate::index::Slot;
@@ -95,7 +96,9 @@ fn segment_headers_are_those_of_the_document() {
         assert_eq!(layout.words(field), in_memory.words(field), "{field}");
     }
     assert_eq!(SEGMENT_TRAILER_WORDS, SEGMENT_HEADER_WORDS);
-    let lease = Lease { number: 9, stripe: 2, leased_at_ms: 3, previous: 8, oldest: 5, durable: 6 };
+    let lease =
+        Lease { number: 9, stripe: 2, leased_at_ms: 3, previous: 8, oldest: 5, durable: 6, run: 4 };
+    let site = Site { address: 4096, seed: 77 };
     let check = Layout::read("Segment check word", 64);
     for (name, state, used) in [
         ("in use", State::InUse, 0),
@@ -103,7 +106,7 @@ fn segment_headers_are_those_of_the_document() {
         ("freed", State::Freed, 0),
         ("discarded", State::Discarded, 0),
     ] {
-        let words = segment::encode(&lease, state, 4096);
+        let words = segment::encode(&lease, state, site);
         for (field, value) in [
             ("lease", 9),
             ("stripe", 2),
@@ -111,13 +114,14 @@ fn segment_headers_are_those_of_the_document() {
             ("previous", 8),
             ("oldest", 5),
             ("durable", 6),
-            ("reserved", 0),
+            ("run", 4),
         ] {
             assert_eq!(words[layout.words(field).0], value, "{field}");
         }
         let word = words[layout.words("check").0];
         assert_eq!(check.get(word, "used"), used);
-        let sum = words[..7].iter().chain(&[4096, used]).fold(0, |sum, word| sum_of(sum, [*word]));
+        let sum =
+            words[..7].iter().chain(&[4096, used, 77]).fold(0, |sum, word| sum_of(sum, [*word]));
         let constant = check.get(word, "sum") ^ u64::from(sum);
         assert!(DOCUMENT.contains(&format!("{name} `{constant:08X}`")), "{name} {constant:08X}");
     }
@@ -126,7 +130,7 @@ fn segment_headers_are_those_of_the_document() {
 #[test]
 fn checkpoints_are_those_of_the_document() {
     let layout = Layout::read("Checkpoint head", checkpoint::HEAD_WORDS * WORD);
-    let head = Head { epoch: 2, census: 3, leases: 4, segments: 5, pages: 6, slots: 7 };
+    let head = Head { epoch: 2, census: 3, leases: 4, segments: 5, runs: 8, pages: 6, slots: 7 };
     let words = head.encode(&[8, 9]);
     for (field, value) in [
         ("magic", checkpoint::MAGIC),
@@ -134,12 +138,13 @@ fn checkpoints_are_those_of_the_document() {
         ("census", 3),
         ("leases", 4),
         ("segments", 5),
+        ("runs", 8),
         ("pages", 6),
         ("slots", 7),
     ] {
         assert_eq!(words[layout.words(field).0], value, "{field}");
     }
-    let sum = words[..7].iter().chain(&[8, 9]).fold(0, |sum, word| sum_of(sum, [*word]));
+    let sum = words[..8].iter().chain(&[8, 9]).fold(0, |sum, word| sum_of(sum, [*word]));
     assert_eq!(words[layout.words("check").0], u64::from(sum) | u64::from(!sum) << 32);
     let magic: Vec<String> =
         checkpoint::MAGIC.to_le_bytes().map(|byte| format!("{byte:02X}")).to_vec();
@@ -155,6 +160,11 @@ fn checkpoints_are_those_of_the_document() {
     assert_eq!((words[0], words[layout.words("lease").0]), (10 | 11 << 32, 12));
     let (first, count) = layout.words("lifetimes");
     assert_eq!((words[first], words[first + count - 1]), (20 | 21 << 32, 30 | 31 << 32));
+
+    let layout = Layout::read("Listed run", checkpoint::RUN_WORDS * WORD);
+    let words = ListedRun { segment: 1, link_words: 2, lease: 3, link: 4 }.encode();
+    assert_eq!((words[0], words[layout.words("lease").0]), (1 | 2 << 32, 3));
+    assert_eq!(words[layout.words("link").0], 4);
 
     let layout = Layout::read("Listed page", checkpoint::ROW_WORDS * 64);
     let row = Row { sum: 1, entries: 2, depth: 3, inseparable: true, continues: false, bits: 5 };
@@ -189,6 +199,19 @@ fn share_words_are_those_of_the_document() {
         assert!(says.is_some(), "kind {} {name}", kind as u64);
     }
     assert!(MILESTONE_WORDS == 3 && DOCUMENT.contains("leave at least three words of it to one"));
+}
+
+#[test]
+fn links_are_those_of_the_document() {
+    let layout = Layout::read("Link", 4 * WORD);
+    let link = Link { segment: 1, lease: 2, header: 3, check: 4 };
+    let bytes = link.encode();
+    let (words, rest) = bytes.as_chunks::<WORD>();
+    assert!(rest.is_empty());
+    for (field, value) in [("segment", 1), ("lease", 2), ("header", 3), ("check", 4)] {
+        assert_eq!(u64::from_le_bytes(words[layout.words(field).0]), value, "{field}");
+    }
+    assert!(DOCUMENT.contains(&format!("A record of kind {} with the key", Kind::Link as u64)));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! seal       the header says how long it is; from then on nothing is appended
 //! retire     every live record was copied. At level `process` it is freed at once, else
 //!            a sync begins and ends, it is freed, another sync begins and ends, then it may be leased again
+//! let go     of a run: the same, from the moment at which what hides its link was appended, and nobody pins it
 //! ```
 
 use std::ops::Range;
@@ -16,11 +17,11 @@ use crate::file::check::sum_of;
 use crate::file::disk::{Disk, PAGE_BYTES};
 use crate::file::header::{self, MainHeader, Opened, RESERVATION_MAX};
 use crate::file::mutant::{Mutant, is_on};
-use crate::file::segment::{Found, Lease, Segment, State};
+use crate::file::segment::{Found, Lease, Segment, Site, State};
 use crate::file::syncer::{Syncer, Ticket};
 use crate::options::{Access, Durability};
 use crate::region::WORD;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 /// Bytes behind the last segment that the file has too: a reader that was overtaken by a reuse may read as far as the longest
 /// key and a small value before it notices.
@@ -41,6 +42,7 @@ pub(crate) struct FileLog {
     first_segment: u64,
     segment_bytes: u64,
     stripes: u64,
+    seed: u64,
     syncer: Syncer,
     retired: Mutex<Retired>,
     /// Length of the file.
@@ -53,13 +55,24 @@ pub(crate) struct FileLog {
     evicted: AtomicU64,
 }
 
-/// Segments whose live records were copied elsewhere, in that order.
+/// Segments whose live records were copied elsewhere, and runs that were let go, in that order.
 #[derive(Debug, Default)]
 struct Retired {
-    /// Their copies are durable from this sync on.
-    copied: Vec<(Ticket, usize)>,
+    /// Their copies, or what hides their links, are durable from this sync on.
+    copied: Vec<(Ticket, Gone)>,
+    /// Runs that could be freed but for somebody who pins their values.
+    held: Vec<Gone>,
     /// They are marked as freed, durably from this sync on.
-    freed: Vec<(Ticket, usize)>,
+    freed: Vec<(Ticket, Gone)>,
+}
+
+/// A segment of a window, or a run.
+#[derive(Debug, Clone, Copy)]
+struct Gone {
+    /// The segment, the first of a run.
+    segment: usize,
+    /// Segments of the run, 0 if it is none.
+    run: usize,
 }
 
 /// What a stripe knows of its leases.
@@ -89,6 +102,7 @@ impl FileLog {
             first_segment: header.first_segment(),
             segment_bytes: header.segment_bytes,
             stripes: header.stripes,
+            seed: header.seed,
             header: Mutex::new(opened),
             syncer: Syncer::default(),
             retired: Mutex::default(),
@@ -153,15 +167,57 @@ impl FileLog {
     pub(crate) fn segment(&self, number: usize) -> Result<Segment<'_>> {
         let byte = self.byte_of(number);
         let words = self.segment_bytes as usize / WORD;
-        let address = number * words;
+        let site = Site { address: (number * words) as u64, seed: self.seed };
         let len = *lock(&self.len);
         let words = self.disk.words_before(len, byte, words)?;
-        Ok(Segment::new(words, address as u64, self.stripes))
+        Ok(Segment::new(words, site, self.stripes))
+    }
+
+    /// The lease of a segment.
+    pub(crate) fn lease_in(&self, segment: usize) -> Result<u64> {
+        Ok(self.segment(segment)?.lease_number())
+    }
+
+    /// What the first `segments` segments say of themselves, those within runs that are in use left out.
+    pub(crate) fn found(&self, segments: usize) -> impl Iterator<Item = Result<(usize, Found)>> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let number = next;
+            if number >= segments {
+                return None;
+            }
+            next += 1;
+            let mut found = match self.segment(number) {
+                Ok(segment) => segment.read(),
+                Err(error) => return Some(Err(error)),
+            };
+            if let Found::Leased { lease, state: State::InUse, .. } = found
+                && lease.run > 0
+            {
+                match usize::try_from(lease.run) {
+                    Ok(run) if run <= segments - number => next = number + run,
+                    _ => found = Found::Damaged,
+                }
+            }
+            Some(Ok((number, found)))
+        })
     }
 
     /// Byte of the file at which a segment begins.
     pub(crate) fn byte_of(&self, number: usize) -> u64 {
         self.first_segment + number as u64 * self.segment_bytes
+    }
+
+    /// Cuts off what a file that was closed has behind the byte `end`, if the power went before that was done: nobody knows
+    /// what is there.
+    pub(crate) fn finish_cut(&self, end: u64) -> Result<()> {
+        if self.header().clean && end < *lock(&self.len) {
+            // As at the close: the other copy may still say that the file is longer.
+            self.change_header(|_, _| ())?;
+            self.disk.truncate(end)?;
+            *lock(&self.len) = end;
+        }
+        Ok(())
     }
 
     /// Before the first change: the file is no longer clean, all that it holds is durable, and numbers are reserved. Durable
@@ -219,9 +275,9 @@ impl FileLog {
     /// The sum of what the first segments say of their leases.
     pub(crate) fn census(&self, segments: usize) -> Result<u64> {
         let mut sum = 0;
-        for number in 0..segments {
-            if let Found::Leased { lease, state: State::InUse | State::Sealed { .. }, .. } =
-                self.segment(number)?.read()
+        for found in self.found(segments) {
+            if let (number, Found::Leased { lease, state, .. }) = found?
+                && matches!(state, State::InUse | State::Sealed { .. })
             {
                 sum = sum_of(sum, [number as u64, lease.number]);
             }
@@ -251,11 +307,11 @@ impl FileLog {
         })
     }
 
-    /// Gets space and memory for a segment: from now on stores to it cannot fail.
-    pub(crate) fn prepare(&self, segment: usize) -> Result<()> {
+    /// Gets space and memory for adjacent segments: from now on stores to them cannot fail.
+    pub(crate) fn prepare(&self, segment: usize, count: usize) -> Result<()> {
         // Segments may be smaller than a page.
         let first = self.byte_of(segment) / PAGE_BYTES * PAGE_BYTES;
-        let end = (self.byte_of(segment) + self.segment_bytes).next_multiple_of(PAGE_BYTES);
+        let end = self.byte_of(segment + count).next_multiple_of(PAGE_BYTES);
         let prepare = || {
             let mut len = lock(&self.len);
             if *len < end + GUARD_BYTES {
@@ -296,6 +352,26 @@ impl FileLog {
         Ok(())
     }
 
+    /// Writes down the lease of a run, which was prepared. No word of its value is stored before.
+    pub(crate) fn begin_run(&self, run: usize, lease: &Lease) -> Result<()> {
+        self.segment(run)?.begin(lease);
+        // The header first, in the order of this thread: a process that dies leaves no bytes of a value where headers are
+        // looked for.
+        fence(Ordering::Release);
+        Ok(())
+    }
+
+    /// Marks a run as free whose value nobody reads or needs: so many segments without a lease.
+    pub(crate) fn free_run(&self, run: usize, segments: usize) -> Result<()> {
+        self.segment(run)?.blank(1);
+        for segment in run + 1..run + segments {
+            self.segment(segment)?.blank(0);
+        }
+        #[cfg(all(test, not(loom)))]
+        crate::file::fake::note_record();
+        self.set_state(run, State::Freed)
+    }
+
     /// Writes down how long a segment is that nothing will be appended to.
     pub(crate) fn seal(
         &self,
@@ -326,8 +402,9 @@ impl FileLog {
 
     /// The oldest lease of a stripe whose records were copied, but perhaps not durably.
     pub(crate) fn oldest_retired(&self, stripe: u64) -> Result<Option<u64>> {
-        for (_, segment) in &lock(&self.retired).copied {
-            if let Found::Leased { lease, .. } = self.segment(*segment)?.read()
+        for (_, gone) in &lock(&self.retired).copied {
+            if gone.run == 0
+                && let Found::Leased { lease, .. } = self.segment(gone.segment)?.read()
                 && lease.stripe == stripe
             {
                 return Ok(Some(lease.number));
@@ -342,26 +419,58 @@ impl FileLog {
             self.set_state(segment, State::Freed)?;
             return Ok(true);
         }
-        lock(&self.retired).copied.push((self.syncer.next(), segment));
+        lock(&self.retired).copied.push((self.syncer.next(), Gone { segment, run: 0 }));
         Ok(false)
     }
 
-    /// Retired segments that may be leased again by now. With `hurry`, waits for the syncs that they need.
-    pub(crate) fn reusable(&self, hurry: bool) -> Result<Vec<usize>> {
+    /// Takes a run whose link is hidden by a later record. Answers whether its segments may be leased again at once.
+    pub(crate) fn let_go(&self, run: usize, segments: usize, unpinned: bool) -> Result<bool> {
+        let gone = Gone { segment: run, run: segments };
+        if self.durability != Durability::Process && !is_on(Mutant::RunReusedTooSoon) {
+            lock(&self.retired).copied.push((self.syncer.next(), gone));
+            return Ok(false);
+        }
+        if unpinned {
+            self.free_run(run, segments)?;
+        } else {
+            lock(&self.retired).held.push(gone);
+        }
+        Ok(unpinned)
+    }
+
+    /// Retired segments, and first segments of runs, that may be leased again by now. With `hurry`, waits for the syncs that
+    /// they need.
+    pub(crate) fn reusable(
+        &self,
+        hurry: bool,
+        unpinned: impl Fn(usize) -> bool,
+    ) -> Result<Vec<usize>> {
         let mut reusable = Vec::new();
         let waits = |retired: &Retired| !retired.copied.is_empty() || !retired.freed.is_empty();
         for turn in 0..3 {
             let mut retired = lock(&self.retired);
             let finished = self.syncer.finished();
-            let done = |list: &mut Vec<(Ticket, usize)>| {
+            let done = |list: &mut Vec<(Ticket, Gone)>| {
                 let count = list.partition_point(|(ticket, _)| *ticket <= finished);
-                list.drain(..count).map(|(_, segment)| segment).collect::<Vec<_>>()
+                list.drain(..count).map(|(_, gone)| gone).collect::<Vec<_>>()
             };
-            reusable.extend(done(&mut retired.freed));
-            for segment in done(&mut retired.copied) {
-                self.set_state(segment, State::Freed)?;
-                // Asked now that the mark is stored: a sync that has started since may have passed it.
-                retired.freed.push((self.syncer.next(), segment));
+            reusable.extend(done(&mut retired.freed).iter().map(|gone| gone.segment));
+            let mut free = done(&mut retired.copied);
+            free.append(&mut retired.held);
+            for gone in free {
+                if gone.run == 0 {
+                    self.set_state(gone.segment, State::Freed)?;
+                } else if unpinned(gone.segment) {
+                    self.free_run(gone.segment, gone.run)?;
+                } else {
+                    retired.held.push(gone);
+                    continue;
+                }
+                match self.durability {
+                    Durability::Process => reusable.push(gone.segment),
+                    // Asked now that the mark is stored: a sync that has started since may have passed it.
+                    _ => retired.freed.push((self.syncer.next(), gone)),
+                }
             }
             let waiting = waits(&retired);
             drop(retired);
@@ -386,7 +495,8 @@ impl FileLog {
         if self.access == Access::Write { self.syncer.check() } else { Err(Error::ReadOnly) }
     }
 
-    /// Notes that an entry was evicted, which no acknowledgement has waited for yet. Under the lock of its stripe.
+    /// Notes that an entry was evicted, or a large one removed because its time had come, which no acknowledgement has waited for
+    /// yet. Under the lock of its stripe.
     pub(crate) fn note_eviction(&self) {
         match self.durability {
             Durability::Process => {}

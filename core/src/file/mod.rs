@@ -18,6 +18,8 @@ pub(crate) mod fake;
 mod format;
 pub(crate) mod header;
 pub(crate) mod interval;
+pub(crate) mod large;
+mod links;
 pub(crate) mod log;
 pub(crate) mod mutant;
 pub(crate) mod open;

@@ -33,6 +33,12 @@ pub(crate) enum Mutant {
     PartOfFrame,
     /// What is missing before a window is taken for reclaimed: copies of a part of a frame count, although the frame is lost.
     CopyOfPart,
+    /// A run is reused before it is durable that its link is hidden.
+    RunReusedTooSoon,
+    /// A link is believed although the sum of its run is wrong.
+    UncheckedRuns,
+    /// A run is let go while the frame that hides its link is written.
+    RunGoneInFrame,
 }
 
 /// Whether the bug is switched on, in this thread of a test.

@@ -15,6 +15,7 @@ use crate::file::progress::Meter;
 use crate::file::real::{Mode, RealDisk};
 use crate::geometry::{Geometry, MAX_FILE_SEGMENTS};
 use crate::hash::KeyHasher;
+use crate::log::record::RECORD_WORDS_MAX;
 use crate::options::{Access, Durability, Options, Tuning};
 use crate::region::{Region, WORD};
 use crate::storage::Storage;
@@ -23,8 +24,9 @@ use crate::sync::AtomicU64;
 /// What is hashed under a file's seed, to notice a library that hashes differently.
 const PROOF: &[u8] = b"Nyala";
 
-/// Bytes of the map beside the segments: headers, journal, and what a reader may touch behind the last segment.
-const BESIDE_SEGMENTS: u64 = 8 << 20;
+/// Bytes of the map beside the segments: headers, journal, and what a reader may touch behind the last segment; and as many
+/// as the longest value has, so that no run of words leaves the map.
+const BESIDE_SEGMENTS: u64 = (8 << 20) + (1 << 30);
 
 /// The words of the segments, in the map of a disk.
 #[derive(Debug)]
@@ -107,8 +109,7 @@ impl Engine {
             ));
         }
         let words = geometry.log_words();
-        let run_max = geometry.record_words_max();
-        let needed = found.first_segment() + ((words + run_max) * WORD) as u64;
+        let needed = found.first_segment() + ((words + geometry.record_words_max()) * WORD) as u64;
         if needed > disk.reserved() {
             return Err(Error::InvalidArgument(format!(
                 "max_bytes = {} bytes needs {needed} bytes of address space, more than the {} bytes of the map",
@@ -116,6 +117,9 @@ impl Engine {
                 disk.reserved()
             )));
         }
+        // A file may hold longer values than are written to it now, if it was opened with a greater `max_bytes` before.
+        let behind = disk.reserved() - found.first_segment() - (words * WORD) as u64;
+        let run_max = (behind as usize / WORD).min(RECORD_WORDS_MAX);
         let storage = FileStorage { disk: Arc::clone(&disk), first_segment: found.first_segment() };
         let log = Region::of_storage(Box::new(storage), words, run_max);
         let file = FileLog::new(disk, opened, options.durability, options.access)?;
@@ -142,6 +146,9 @@ impl Engine {
         for number in 0..self.stripes.len() {
             let mut stripe = self.lock_stripe(number, &moment)?;
             end = end.max(stripe.state.segments().map(|segment| segment + 1).max().unwrap_or(0));
+            let runs = stripe.state.runs.iter();
+            let behind = runs.map(|(run, of)| run + (of.words >> self.geometry.segment_shift));
+            end = end.max(behind.max().unwrap_or(0));
             stripe.close_window(file)?;
         }
         file.end_writing(end, |census| self.store_checkpoint(file, end, census))

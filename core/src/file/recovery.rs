@@ -3,22 +3,28 @@
 //! ```text
 //! read what every segment says of itself
 //! for each stripe: find its window; check every record of it              only reads
-//! cut windows off where a frame would be there in part
+//! cut windows off where a frame would be there in part, and where what that uncovers is a link without its run
 //! mark what is out as freed and what is void as discarded; sync           before anything can be appended
 //! seal the last segment of each window where its records end; sync
 //! let the records count, each over those before
+//! the file is no longer clean; sync; free the runs that nothing names; sync
 //! ```
 //! FORMAT.md argues why that is what was acknowledged, whenever the process or the power went.
+
+use std::collections::HashSet;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::file::cut::{Kept, Window};
+use crate::file::large::Link;
+use crate::file::links::{Remedy, Runs, broken_value};
 use crate::file::log::FileLog;
 use crate::file::mutant::{Mutant, is_on};
 use crate::file::progress::Meter;
 use crate::file::segment::{Found, Lease, State};
 use crate::file::wake::Unread;
-use crate::log::record::Record;
+use crate::file::window::Replayed;
+use crate::log::record::{Kind, Record};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::options::Access;
 
@@ -45,7 +51,7 @@ struct Leases {
 }
 
 /// How far what is found may be believed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Trust {
     /// Every word that was stored is there: the file was closed, or the system is still running.
     everything: bool,
@@ -62,12 +68,17 @@ struct Trust {
 struct Plan {
     /// Reclaimed before, whatever they say.
     out: Vec<usize>,
-    /// Those that count.
+    /// Those that count, and how far they may be believed.
     window: Window,
+    trust: Trust,
     /// Whether the last of these must be sealed.
     unsealed: bool,
     /// Behind a hole.
     void: Vec<usize>,
+    /// Where the links lie that count.
+    links: HashSet<usize>,
+    /// Where links lie that count but whose keys are gone, and under which lease.
+    gone: Vec<(usize, u64)>,
 }
 
 /// What all segments say of themselves.
@@ -77,6 +88,8 @@ struct Survey {
     total: usize,
     /// For each stripe its leases in order, and its greatest one that was freed.
     stripes: Vec<Leases>,
+    /// Those in use, whatever they hold.
+    runs: Runs,
     /// Segments whose lease was never synced, so that they say nothing that was written.
     torn: Vec<usize>,
 }
@@ -86,7 +99,7 @@ impl Engine {
     pub(crate) fn recover(&self, file: &FileLog, meter: &Meter) -> Result<()> {
         let header = file.header();
         let everything = header.clean || header.boot.is_same_boot(file.disk().boot_id());
-        let Survey { total, stripes, torn } = self.survey(file, everything, meter)?;
+        let Survey { total, stripes, runs, torn } = self.survey(file, everything, meter)?;
         let bytes = (total * self.geometry.segment_bytes()) as u64;
         let numbers = stripes.iter().flat_map(|stripe| &stripe.leased);
         let greatest = numbers.map(|leased| leased.lease.number).max().unwrap_or(0);
@@ -101,7 +114,7 @@ impl Engine {
                 first_segment: header.first_segment(),
                 segment_bytes: header.segment_bytes,
             };
-            self.plan(&leases, trust, meter)
+            self.plan(&leases, &runs, trust, meter)
         };
         if header.clean
             && file.access() != Access::Salvage
@@ -114,21 +127,21 @@ impl Engine {
         }
         if file.access() == Access::Salvage {
             meter.expect(bytes);
-            return self.salvage(&stripes, meter);
+            return self.salvage(&stripes, &runs, meter);
         }
         if (header.clean || is_on(Mutant::StaleCheckpoint))
             && header.checkpoint != 0
             && file.access() != Access::Verify
             && let Some(windows) = all_sealed(&stripes)
-            && self.load_checkpoint(file, &windows, total)?
+            && let Some(end) = self.load_checkpoint(file, &windows, &runs, total)?
         {
-            return self.begin_writing(file);
+            return self.begin_writing(file, end);
         }
         // Each record is checked, then counts.
         meter.expect(2 * bytes);
         let mut plans: Vec<Plan> = self.side_by_side(stripes, total, plan)?;
         if !header.clean {
-            self.cut(&mut plans);
+            self.cut(&mut plans, &runs)?;
         }
         if file.access() == Access::Write {
             self.mark(file, &plans, &torn)?;
@@ -139,30 +152,58 @@ impl Engine {
             true => greatest,
             false => header.leases,
         };
-        self.space.adopt(total, &leased, greatest + 1);
+        self.adopt_segments(total, &leased, &runs, greatest + 1)?;
         self.side_by_side(plans.into_iter().enumerate().collect(), total, |(number, plan)| {
-            self.replay(number, &plan, header.versions, meter)
+            self.replay(number, &plan, file, meter)
         })?;
         if file.access() == Access::Write && !header.clean {
             // What the header is going to call durable.
             file.sync()?;
         }
-        self.begin_writing(file)
+        self.begin_writing(file, header.durable_len)
     }
 
-    fn begin_writing(&self, file: &FileLog) -> Result<()> {
-        if file.access() == Access::Write { file.begin_writing() } else { Ok(()) }
+    /// What a closed file has behind the byte `end` means nothing.
+    fn begin_writing(&self, file: &FileLog, end: u64) -> Result<()> {
+        if file.access() != Access::Write {
+            return Ok(());
+        }
+        file.finish_cut(end)?;
+        file.begin_writing()?;
+        self.free_orphans(file, &self.moment())
+    }
+
+    /// Takes over segments and runs, of the first `total` segments, unless they are more than the budget.
+    pub(crate) fn adopt_segments(
+        &self,
+        total: usize,
+        leased: &[usize],
+        runs: &Runs,
+        next_lease: u64,
+    ) -> Result<()> {
+        let runs: Vec<(usize, usize)> =
+            runs.iter().map(|(segment, lease)| (*segment, lease.run as usize)).collect();
+        let segments = leased.len() + runs.iter().map(|(_, segments)| segments).sum::<usize>();
+        let (bytes, max_bytes) =
+            ((segments * self.geometry.segment_bytes()) as u64, self.geometry.opened_bytes);
+        if bytes > max_bytes {
+            return Err(Error::InvalidArgument(format!(
+                "max_bytes = {max_bytes} bytes is too small for the file, whose segments take {bytes} bytes"
+            )));
+        }
+        self.space.adopt(total, leased, &runs, next_lease);
+        Ok(())
     }
 
     /// Lets every record count that is whole, whatever is wrong around it, in the order of leases.
-    fn salvage(&self, stripes: &[Leases], meter: &Meter) -> Result<()> {
+    fn salvage(&self, stripes: &[Leases], runs: &Runs, meter: &Meter) -> Result<()> {
         for (number, stripe) in stripes.iter().enumerate() {
             let moment = self.moment();
             let mut writer = self.lock_stripe(number, &moment)?;
             let mut key = Vec::new();
             for leased in stripe.leased.iter().filter(|leased| leased.lease.number > stripe.freed) {
                 meter.advance(self.geometry.segment_bytes() as u64)?;
-                writer.adopt(leased.segment);
+                writer.adopt(leased.segment, leased.lease.number);
                 let first = self.geometry.first_word(leased.segment);
                 let end = self.geometry.segment_words() - self.geometry.trailer_words;
                 let mut next = SEGMENT_HEADER_WORDS;
@@ -171,8 +212,11 @@ impl Engine {
                     let number = leased.lease.number;
                     match Record::whole(self.log.view(), first + next, room, number) {
                         Some(record) => {
-                            let hash = writer.prefetch_bucket(&record, &mut key);
-                            writer.replay(record, hash, &mut key, &moment)?;
+                            let run = self.whole_run(runs, &record);
+                            if run.is_some() || record.header.kind() != Some(Kind::Link) {
+                                let hash = writer.prefetch_bucket(&record, &mut key);
+                                writer.replay(Replayed { record, run, hash }, &mut key, &moment)?;
+                            }
                             next += record.header.extent();
                         }
                         None => next += 1,
@@ -185,13 +229,13 @@ impl Engine {
     }
 
     fn survey(&self, file: &FileLog, everything: bool, meter: &Meter) -> Result<Survey> {
-        let mut torn = Vec::new();
         let mut stripes = vec![Leases::default(); self.stripes.len()];
+        let (mut runs, mut torn) = (Runs::new(), Vec::new());
         let mut total = 0;
-        for number in 0..file.segments() {
+        for found in file.found(file.segments()) {
             meter.advance(0)?;
-            let found = file.segment(number)?.read();
-            match found {
+            let (number, found) = found?;
+            total = match found {
                 Found::Blank | Found::Unfinished => continue,
                 Found::Damaged if everything && file.access() != Access::Salvage => {
                     return Err(Error::Corrupt {
@@ -200,7 +244,16 @@ impl Engine {
                     });
                 }
                 // A lease that was never synced.
-                Found::Damaged => torn.push(number),
+                Found::Damaged => {
+                    torn.push(number);
+                    number + 1
+                }
+                Found::Leased { lease, state: State::InUse, .. } if lease.run > 0 => {
+                    runs.insert(number, lease);
+                    number + lease.run as usize
+                }
+                // So many segments without a lease.
+                Found::Leased { lease, .. } if lease.run > 0 => number + 1,
                 Found::Leased { lease, state, .. } => {
                     let stripe = &mut stripes[lease.stripe as usize];
                     match state {
@@ -208,9 +261,9 @@ impl Engine {
                         State::Discarded => {}
                         _ => stripe.leased.push(Leased { segment: number, lease, state }),
                     }
+                    number + 1
                 }
-            }
-            total = number + 1;
+            };
         }
         if total > self.geometry.segments {
             return Err(Error::InvalidArgument(format!(
@@ -222,10 +275,10 @@ impl Engine {
         for stripe in &mut stripes {
             stripe.leased.sort_by_key(|leased| leased.lease.number);
         }
-        Ok(Survey { total, stripes, torn })
+        Ok(Survey { total, stripes, runs, torn })
     }
 
-    fn plan(&self, found: &Leases, trust: Trust, meter: &Meter) -> Result<Plan> {
+    fn plan(&self, found: &Leases, runs: &Runs, trust: Trust, meter: &Meter) -> Result<Plan> {
         let leases = &found.leased;
         let oldest = leases.iter().map(|leased| leased.lease.oldest).max().unwrap_or(0);
         let is_out =
@@ -247,7 +300,7 @@ impl Engine {
             // It was reclaimed and leased anew, and with it all before.
             start = at;
         }
-        let mut plan = Plan::default();
+        let mut plan = Plan { trust, ..Plan::default() };
         let known = found.freed.max(oldest.saturating_sub(1)).max(trust.durable);
         let mut at = start;
         while at < end {
@@ -293,6 +346,7 @@ impl Engine {
         }
         plan.out = leases[..start].iter().map(|leased| leased.segment).collect();
         plan.void = leases[at.max(start)..].iter().map(|leased| leased.segment).collect();
+        self.settle(&mut plan, runs)?;
         plan.window.count_past();
         plan.window.known = known;
         plan.window.whole = trust.durable;
@@ -315,16 +369,54 @@ impl Engine {
         Ok(plan)
     }
 
-    /// Cuts windows off where a frame would be there in part.
-    fn cut(&self, plans: &mut [Plan]) {
-        let mut windows: Vec<Window> =
-            plans.iter_mut().map(|plan| std::mem::take(&mut plan.window)).collect();
-        for cut in self.cut_frames(&mut windows) {
-            plans[cut.stripe].void.extend(cut.void);
-            plans[cut.stripe].unsealed = true;
+    /// Finds the links of a window that count, and cuts it off before one whose run is not whole; whether it did.
+    fn settle(&self, plan: &mut Plan, runs: &Runs) -> Result<bool> {
+        let Plan { window, trust, gone, .. } = plan;
+        let before = window.kept.clone();
+        gone.clear();
+        plan.links = self.settle_links(runs, &mut window.kept, |broken| {
+            let durable = broken.lease <= trust.durable;
+            if trust.everything || durable && !trust.unordered {
+                let before = broken.run.saturating_mul(trust.segment_bytes);
+                return Err(broken_value(trust.first_segment.saturating_add(before)));
+            }
+            if durable {
+                gone.push((broken.start, broken.lease));
+                return Ok(Remedy::Gone);
+            }
+            Ok(Remedy::Cut)
+        })?;
+        let kept = plan.window.kept.len();
+        let end = |kept: &[Kept]| kept.last().map(|kept| (kept.lease, kept.used));
+        let shorter = end(&plan.window.kept) != end(&before);
+        if shorter {
+            plan.void.extend(before[kept..].iter().map(|kept| kept.segment));
+            plan.unsealed = true;
+            plan.window.count_past();
         }
-        for (plan, window) in plans.iter_mut().zip(windows) {
-            plan.window = window;
+        Ok(shorter)
+    }
+
+    /// Cuts windows off where a frame would be there in part. Links that this uncovers may have lost their runs, and then cut
+    /// more off, so that other frames lack a share.
+    fn cut(&self, plans: &mut [Plan], runs: &Runs) -> Result<()> {
+        loop {
+            let mut windows: Vec<Window> =
+                plans.iter_mut().map(|plan| std::mem::take(&mut plan.window)).collect();
+            let cuts = self.cut_frames(&mut windows);
+            for (plan, window) in plans.iter_mut().zip(windows) {
+                plan.window = window;
+            }
+            let mut shorter = false;
+            for cut in cuts {
+                let plan = &mut plans[cut.stripe];
+                plan.void.extend(cut.void);
+                plan.unsealed = true;
+                shorter |= self.settle(plan, runs)?;
+            }
+            if !shorter {
+                return Ok(());
+            }
         }
     }
 
@@ -365,12 +457,17 @@ impl Engine {
         let mut marked = !torn.is_empty();
         for segment in torn {
             // Nobody has leased it. Left as it is, it would be an error when the file is opened again on the same boot.
-            file.segment(*segment)?.blank();
+            file.segment(*segment)?.blank(0);
         }
         for plan in plans {
             let out = plan.out.iter().map(|segment| (*segment, State::Freed));
             let void = plan.void.iter().filter(|_| !is_on(Mutant::UnmarkedVoid));
             let void = void.map(|segment| (*segment, State::Discarded));
+            for (link, lease) in &plan.gone {
+                // Else it would be an error when the file is opened again on the same boot.
+                Record::at(self.log.view(), *link).bury(*lease);
+                marked = true;
+            }
             for (segment, state) in out.chain(void) {
                 file.set_state(segment, state)?;
                 marked = true;
@@ -390,27 +487,30 @@ impl Engine {
         if unsealed.is_empty() { Ok(()) } else { file.sync() }
     }
 
-    fn replay(&self, number: usize, plan: &Plan, versions: u64, meter: &Meter) -> Result<()> {
+    fn replay(&self, number: usize, plan: &Plan, file: &FileLog, meter: &Meter) -> Result<()> {
         let moment = self.moment();
         let mut writer = self.lock_stripe(number, &moment)?;
-        writer.state.writes = versions;
+        writer.state.writes = file.header().versions;
         let mut group = Vec::with_capacity(GROUP);
         let mut key = Vec::new();
         for kept in &plan.window.kept {
             meter.advance(self.geometry.segment_bytes() as u64)?;
-            writer.adopt(kept.segment);
+            writer.adopt(kept.segment, kept.lease);
             let first = self.geometry.first_word(kept.segment);
             let (mut next, end) = (first + SEGMENT_HEADER_WORDS, first + kept.used);
             while next < end {
                 group.clear();
                 while group.len() < GROUP && next < end {
                     let record = Record::at(self.log.view(), next);
-                    group.push((record, writer.prefetch_bucket(&record, &mut key)));
+                    let run = Link::of(&record).filter(|_| plan.links.contains(&next));
+                    let run = run.map(|link| self.run_record(link.segment as usize));
+                    let hash = writer.prefetch_bucket(&record, &mut key);
+                    group.push(Replayed { record, run, hash });
                     next += record.header.extent();
                 }
                 writer.prefetch_records(&group);
-                for (record, hash) in &group {
-                    writer.replay(*record, *hash, &mut key, &moment)?;
+                for replayed in &group {
+                    writer.replay(*replayed, &mut key, &moment)?;
                 }
             }
             writer.stripe.counters.slack_words.add(writer.slack_of(kept.segment));

@@ -40,6 +40,26 @@ pub(crate) struct Lease {
     /// The stripe's last lease that was sealed before the last completed sync began, 0 if none: up to there a power cut
     /// has taken nothing.
     pub(crate) durable: u64,
+    /// Segments of the run that begins here, 0 for a segment of a window. A run is in no order with other leases: nothing is
+    /// before it.
+    pub(crate) run: u64,
+}
+
+impl Lease {
+    /// The lease of a run.
+    pub(crate) fn of_run(number: u64, stripe: u64, leased_at_ms: u64, run: u64) -> Lease {
+        Lease { number, stripe, leased_at_ms, previous: 0, oldest: number, durable: 0, run }
+    }
+}
+
+/// Where a segment lies: what its sums cover beside its words, so that what was written elsewhere, or by somebody who does
+/// not know the file's seed, is not taken for its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Site {
+    /// Word of the log at which the segment begins.
+    pub(crate) address: u64,
+    /// The seed of the file.
+    pub(crate) seed: u64,
 }
 
 /// What a segment is to its stripe, each state following the one before, save that the last two exclude each other.
@@ -97,26 +117,27 @@ pub(crate) enum Found {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment<'a> {
     words: &'a [AtomicU64],
-    /// Word of the log at which the segment begins.
-    address: u64,
+    site: Site,
     /// Number of stripes of the store.
     stripes: u64,
 }
 
 impl<'a> Segment<'a> {
-    /// The segment with these words, all of it, at the word `address` of the log.
+    /// The segment with these words, all of it.
     ///
     /// # Panics
     /// If it is too short for a header and a trailer, which the main header's bounds exclude.
-    pub(crate) fn new(words: &'a [AtomicU64], address: u64, stripes: u64) -> Self {
+    pub(crate) fn new(words: &'a [AtomicU64], site: Site, stripes: u64) -> Self {
         assert!(words.len() > WORDS + SEGMENT_TRAILER_WORDS, "{} words", words.len());
-        Segment { words, address, stripes }
+        Segment { words, site, stripes }
     }
 
     /// Writes a new lease over whatever was here. The one before is freed, discarded or was never synced.
     pub(crate) fn begin(&self, lease: &Lease) {
-        let words = encode(lease, State::InUse, self.address);
-        for place in self.places() {
+        let words = encode(lease, State::InUse, self.site);
+        // A run has no trailer: its value lies there.
+        let places = if lease.run == 0 { 2 } else { 1 };
+        for place in self.places().into_iter().take(places) {
             for (word, value) in place.iter().zip(words).take(CHECK_WORD) {
                 // Release: a process that dies has written no word of the trailer before the header is whole, so that at
                 // most one place is torn.
@@ -130,26 +151,29 @@ impl<'a> Segment<'a> {
         }
     }
 
-    /// Makes it a segment that never was leased.
-    pub(crate) fn blank(&self) {
-        for word in self.places().into_iter().flatten() {
-            word.store(0, Release);
+    /// Changes the state, in the header first.
+    pub(crate) fn set_state(&self, lease: &Lease, state: State) {
+        let check = encode(lease, state, self.site)[CHECK_WORD];
+        let places = if lease.run == 0 { 2 } else { 1 };
+        for place in self.places().into_iter().take(places) {
+            // Release: whoever maps the file beside this process and sees the segment sealed sees its records.
+            place[CHECK_WORD].store(check, Release);
         }
     }
 
-    /// Changes the state, in the header first.
-    pub(crate) fn set_state(&self, lease: &Lease, state: State) {
-        let check = encode(lease, state, self.address)[CHECK_WORD];
-        for place in self.places() {
-            // Release: whoever maps the file beside this process and sees the segment sealed sees its records.
-            place[CHECK_WORD].store(check, Release);
+    /// Makes it a segment that never was leased, from the place `first` on: 0 is the header, 1 the trailer.
+    pub(crate) fn blank(&self, first: usize) {
+        for place in self.places().into_iter().skip(first) {
+            for word in place {
+                word.store(0, Release);
+            }
         }
     }
 
     /// What both places together say.
     pub(crate) fn read(&self) -> Found {
         let [first, last] = self.places().map(load);
-        let decode = |words| decode(words, self.address, self.stripes, self.words.len());
+        let decode = |words| decode(words, self.site, self.stripes, self.words.len());
         match (decode(&first), decode(&last)) {
             (None, None) => match (first == [0; WORDS], last == [0; WORDS]) {
                 (true, true) => Found::Blank,
@@ -164,6 +188,14 @@ impl<'a> Segment<'a> {
                 let (lease, state) = later(first, last);
                 Found::Leased { lease, state, twice }
             }
+        }
+    }
+
+    /// The number of the lease. What the header says may be damaged, and the trailer right.
+    pub(crate) fn lease_number(&self) -> u64 {
+        match self.read() {
+            Found::Leased { lease, .. } => lease.number,
+            _ => self.words[0].load(Relaxed),
         }
     }
 
@@ -202,7 +234,7 @@ fn load(place: &[AtomicU64]) -> [u64; WORDS] {
 }
 
 /// The eight words of either place.
-pub(crate) fn encode(lease: &Lease, state: State, address: u64) -> [u64; WORDS] {
+pub(crate) fn encode(lease: &Lease, state: State, site: Site) -> [u64; WORDS] {
     let mut words = [
         lease.number,
         lease.stripe,
@@ -210,25 +242,25 @@ pub(crate) fn encode(lease: &Lease, state: State, address: u64) -> [u64; WORDS] 
         lease.previous,
         lease.oldest,
         lease.durable,
-        0,
+        lease.run,
         0,
     ];
     let used = state.used_words();
     words[CHECK_WORD] =
-        u64::from(sum(&words, address, used) ^ state.constant()) | u64::from(used) << 32;
+        u64::from(sum(&words, site, used) ^ state.constant()) | u64::from(used) << 32;
     words
 }
 
-/// What these words say, if they were written at this address and make sense.
+/// What these words say, if they were written at this site and make sense.
 pub(crate) fn decode(
     words: &[u64; WORDS],
-    address: u64,
+    site: Site,
     stripes: u64,
     segment_words: usize,
 ) -> Option<(Lease, State)> {
-    let [number, stripe, leased_at_ms, previous, oldest, durable, _, check] = *words;
+    let [number, stripe, leased_at_ms, previous, oldest, durable, run, check] = *words;
     let (constant, used_words) = (check as u32, (check >> 32) as u32);
-    let state = match constant ^ sum(words, address, used_words) {
+    let state = match constant ^ sum(words, site, used_words) {
         IN_USE => State::InUse,
         SEALED => State::Sealed { used_words },
         FREED => State::Freed,
@@ -237,18 +269,19 @@ pub(crate) fn decode(
     };
     let room = WORDS..=segment_words - SEGMENT_TRAILER_WORDS;
     let used = match state {
-        State::Sealed { used_words } => room.contains(&(used_words as usize)),
+        State::Sealed { used_words } => room.contains(&(used_words as usize)) && run == 0,
         _ => used_words == 0,
     };
     let ordered = previous < number && durable <= previous && (1..=number).contains(&oldest);
-    (used && ordered && stripe < stripes)
-        .then_some((Lease { number, stripe, leased_at_ms, previous, oldest, durable }, state))
+    let apart = run == 0 || previous == 0 && oldest == number;
+    (used && ordered && apart && stripe < stripes)
+        .then_some((Lease { number, stripe, leased_at_ms, previous, oldest, durable, run }, state))
 }
 
 /// The sum of everything that does not change while the lease lasts, and of the used words.
-fn sum(words: &[u64; WORDS], address: u64, used_words: u32) -> u32 {
+fn sum(words: &[u64; WORDS], site: Site, used_words: u32) -> u32 {
     let [a, b, c, d, e, f, g, _] = *words;
-    sum_of(0, [a, b, c, d, e, f, g, address, u64::from(used_words)])
+    sum_of(0, [a, b, c, d, e, f, g, site.address, u64::from(used_words), site.seed])
 }
 
 #[cfg(all(test, not(loom)))]
@@ -256,10 +289,17 @@ mod tests {
     use super::*;
 
     const LEN: usize = 64;
-    const ADDRESS: u64 = 3 * LEN as u64;
+    const SITE: Site = Site { address: 3 * LEN as u64, seed: 21 };
     const STRIPES: u64 = 4;
-    const LEASE: Lease =
-        Lease { number: 9, stripe: 3, leased_at_ms: 77, previous: 7, oldest: 5, durable: 6 };
+    const LEASE: Lease = Lease {
+        number: 9,
+        stripe: 3,
+        leased_at_ms: 77,
+        previous: 7,
+        oldest: 5,
+        durable: 6,
+        run: 0,
+    };
     const STATES: [State; 4] =
         [State::InUse, State::Sealed { used_words: 40 }, State::Freed, State::Discarded];
 
@@ -268,11 +308,11 @@ mod tests {
     }
 
     fn segment(words: &[AtomicU64]) -> Segment<'_> {
-        Segment::new(words, ADDRESS, STRIPES)
+        Segment::new(words, SITE, STRIPES)
     }
 
     fn decoded(words: &[u64; WORDS]) -> Option<(Lease, State)> {
-        decode(words, ADDRESS, STRIPES, LEN)
+        decode(words, SITE, STRIPES, LEN)
     }
 
     #[test]
@@ -288,16 +328,18 @@ mod tests {
     #[test]
     fn what_is_encoded_is_decoded_at_its_own_address() {
         for state in STATES {
-            let words = encode(&LEASE, state, ADDRESS);
+            let words = encode(&LEASE, state, SITE);
             assert_eq!(decoded(&words), Some((LEASE, state)));
-            assert_eq!(decode(&words, ADDRESS + 64, STRIPES, LEN), None);
+            for other in [Site { address: SITE.address + 64, ..SITE }, Site { seed: 22, ..SITE }] {
+                assert_eq!(decode(&words, other, STRIPES, LEN), None);
+            }
         }
     }
 
     #[test]
     fn no_flipped_bit_passes() {
         for state in STATES {
-            let words = encode(&LEASE, state, ADDRESS);
+            let words = encode(&LEASE, state, SITE);
             for bit in 0..WORDS * 64 {
                 let mut flipped = words;
                 flipped[bit / 64] ^= 1 << (bit % 64);
@@ -315,17 +357,19 @@ mod tests {
             Lease { oldest: 0, ..LEASE },
             Lease { oldest: 10, ..LEASE },
             Lease { number: 0, previous: 0, oldest: 0, durable: 0, ..LEASE },
+            Lease { run: 2, ..LEASE },
+            Lease { run: 2, previous: 0, durable: 0, ..LEASE },
         ];
         for lease in absurd {
-            assert_eq!(decoded(&encode(&lease, State::InUse, ADDRESS)), None, "{lease:?}");
+            assert_eq!(decoded(&encode(&lease, State::InUse, SITE)), None, "{lease:?}");
         }
         for used_words in [0, 7, 57, 64, u32::MAX] {
             let sealed = State::Sealed { used_words };
-            assert_eq!(decoded(&encode(&LEASE, sealed, ADDRESS)), None, "{used_words}");
+            assert_eq!(decoded(&encode(&LEASE, sealed, SITE)), None, "{used_words}");
         }
         for used_words in [8, 56] {
             let sealed = State::Sealed { used_words };
-            assert_eq!(decoded(&encode(&LEASE, sealed, ADDRESS)), Some((LEASE, sealed)));
+            assert_eq!(decoded(&encode(&LEASE, sealed, SITE)), Some((LEASE, sealed)));
         }
     }
 
@@ -382,7 +426,7 @@ mod tests {
     }
 
     fn put(place: &[AtomicU64], (lease, state): (Lease, State)) {
-        for (word, value) in place.iter().zip(encode(&lease, state, ADDRESS)) {
+        for (word, value) in place.iter().zip(encode(&lease, state, SITE)) {
             word.store(value, Relaxed);
         }
     }
@@ -391,8 +435,8 @@ mod tests {
     #[test]
     fn a_lease_that_is_cut_off_is_not_one() {
         let before = Lease { number: 4, previous: 3, oldest: 3, durable: 3, ..LEASE };
-        for old in [[0; WORDS], encode(&before, State::Freed, ADDRESS)] {
-            let new = encode(&LEASE, State::InUse, ADDRESS);
+        for old in [[0; WORDS], encode(&before, State::Freed, SITE)] {
+            let new = encode(&LEASE, State::InUse, SITE);
             for subset in 0..1_u32 << WORDS {
                 let mixed: [u64; WORDS] =
                     std::array::from_fn(|i| if subset >> i & 1 == 1 { new[i] } else { old[i] });

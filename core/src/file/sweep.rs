@@ -12,7 +12,7 @@ use super::disk::BootId;
 use super::fake::{Dice, Effect, Failure, FakeDisk};
 use crate::{Clock, Durability, Error, Options, Result, SetOptions, Store, Tuning};
 
-const RESERVED: u64 = 96 << 10;
+const RESERVED: u64 = 192 << 10;
 const EFFECTS: [Effect; 6] = [
     Effect::Len,
     Effect::Allocate,
@@ -361,6 +361,19 @@ fn churn(run: &mut Run) {
     }
 }
 
+/// Values in runs of one segment to three, over small ones, each other and nothing.
+fn large_values(run: &mut Run) {
+    for turn in 0..14 {
+        run.set(turn * 3 % 4, (turn as usize % 5 + 2) * run.segment_bytes / 2 - 40);
+        if turn % 4 == 3 {
+            run.delete(turn % 3);
+            run.set(turn % 3, 20);
+        }
+    }
+    run.sync();
+    run.set(1, 2 * run.segment_bytes);
+}
+
 fn until_full(run: &mut Run) {
     run.open();
     for key in 0..FILLING {
@@ -368,7 +381,7 @@ fn until_full(run: &mut Run) {
     }
 }
 
-const SCENARIOS: [Scenario; 24] = [
+const SCENARIOS: [Scenario; 27] = [
     ("create", nothing, |run| {
         run.open();
         run.set(1, 10);
@@ -495,6 +508,30 @@ const SCENARIOS: [Scenario; 24] = [
                 run.end_interval();
             }
         }
+    }),
+    ("large values", fill, large_values),
+    (
+        "large values of another life",
+        |run| {
+            fill(run);
+            large_values(run);
+            run.die();
+        },
+        |run| {
+            run.open();
+            large_values(run);
+            run.close();
+            run.open();
+        },
+    ),
+    ("large values that end", fill, |run| {
+        for turn in 0..12 {
+            run.set_brief(turn % 2, 3 * run.segment_bytes / 4, 2);
+            run.wait(1);
+            run.end_interval();
+        }
+        run.clear();
+        large_values(run);
     }),
     ("maintain", churn_once, |run| {
         if let Some(store) = &run.store {

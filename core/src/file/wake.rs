@@ -102,15 +102,26 @@ impl<'a> Writer<'a> {
         found.ok().map(|index| unread[index])
     }
 
-    /// The record that begins at a word of a segment which nobody has read; `None` if none does.
+    /// The record that begins at a word of a segment which nobody has read, or of a run; `None` if none does.
     pub(crate) fn unread_record(&self, start: usize) -> Option<Record<'a>> {
         let geometry = &self.engine.geometry;
-        let unread = self.unread(geometry.segment_of(start))?;
-        let first = geometry.first_word(unread.segment);
-        let room = (first + unread.used_words).checked_sub(start)?;
+        let segment = geometry.segment_of(start);
+        let first = geometry.first_word(segment);
+        let (lease, words, run) = match self.unread(segment) {
+            Some(unread) => (unread.lease, unread.used_words, None),
+            None => {
+                let run = self.state.runs.get(&segment)?;
+                let begins_run = start == first + SEGMENT_HEADER_WORDS;
+                begins_run.then_some((run.lease, run.words, Some(run.words)))?
+            }
+        };
+        let room = (first + words).checked_sub(start)?;
         let begins_behind_header = start >= first + SEGMENT_HEADER_WORDS;
-        let record = || Record::whole(self.engine.log.view(), start, room, unread.lease);
-        begins_behind_header.then(record).flatten()
+        let record = || Record::whole(self.engine.log.view(), start, room, lease);
+        let record = begins_behind_header.then(record).flatten()?;
+        // Marks and links of any length lie in windows.
+        let large = self.is_large(&record).then(|| geometry.run_words(record.header));
+        (!record.header.is_value() || large == run).then_some(record)
     }
 
     /// The segment is no longer the stripe's.

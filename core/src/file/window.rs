@@ -4,9 +4,10 @@
 use crate::clock::Moment;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::file::large::Link;
 use crate::file::log::FileLog;
 use crate::file::mutant::{Mutant, is_on};
-use crate::file::segment::{Found, Lease, Segment, State};
+use crate::file::segment::{Lease, State};
 use crate::hash::Hash;
 use crate::log::record::{Header, Kind, Record};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
@@ -50,6 +51,16 @@ impl NextShare {
     }
 }
 
+/// A record of the file that is to count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Replayed<'a> {
+    pub(crate) record: Record<'a>,
+    /// Of its key.
+    pub(crate) hash: Hash,
+    /// Of a link that counts, the record in its run.
+    pub(crate) run: Option<Record<'a>>,
+}
+
 impl Engine {
     /// Removes everything that a stripe holds.
     pub(crate) fn clear_stripe(&self, number: usize, moment: &Moment<'_>) -> Result<()> {
@@ -88,20 +99,9 @@ impl<'a> Writer<'a> {
 
     /// The lease of a segment that is being appended to, so that this opening has written it.
     #[inline]
-    fn lease_appended_to(&self, word: usize) -> u64 {
+    pub(crate) fn lease_appended_to(&self, word: usize) -> u64 {
         let geometry = &self.engine.geometry;
         self.engine.log.view().load(geometry.first_word(geometry.segment_of(word)))
-    }
-
-    /// The lease of a segment, which may have been found in the file: what its header says may be damaged, and its trailer right.
-    pub(crate) fn lease_in(&self, segment: usize) -> u64 {
-        let (log, geometry) = (self.engine.log.view(), &self.engine.geometry);
-        let first = geometry.first_word(segment);
-        let words = log.run(first, geometry.segment_words());
-        match Segment::new(words, first as u64, self.engine.stripes.len() as u64).read() {
-            Found::Leased { lease, .. } => lease.number,
-            _ => log.load(first),
-        }
     }
 
     /// Removes an entry because somebody asked for it; in a file, with a record that says so.
@@ -145,7 +145,7 @@ impl<'a> Writer<'a> {
         key: &[u8],
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
-        let header = Header::of_kind(kind, key.len());
+        let header = Header::of_kind(kind, key.len(), 0);
         let start = self
             .reserve(header.extent(), Pool::Admission, Purpose::Survivors, moment)
             .ok_or(NeedRoom)?;
@@ -170,23 +170,22 @@ impl<'a> Writer<'a> {
 
     /// Writes the record with which a share begins.
     pub(crate) fn write_share_mark(&self, start: usize, next: NextShare) {
-        let header = Header::of_kind(Kind::Share, WORD);
+        let header = Header::of_kind(Kind::Share, WORD, 0);
         debug_assert_eq!(header.extent(), SHARE_WORDS);
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(next.lease, 0, &next.key(), &[]);
         self.seal_in_file(&record);
     }
 
-    /// Writes a milestone, in a file: what lived in a victim was copied, and it will be out, with all before it. None is needed
+    /// Writes a milestone: what lived in a victim of this lease was copied, and it will be out, with all before it. None is needed
     /// for one that was leased before the file was opened.
     pub(crate) fn write_milestone(
         &mut self,
-        segment: usize,
+        file: &FileLog,
+        lease: u64,
         moment: &Moment<'_>,
     ) -> std::result::Result<(), NeedRoom> {
         let engine = self.engine;
-        let Some(file) = &engine.file else { return Ok(()) };
-        let lease = self.lease_in(segment);
         if lease <= file.header().durable_lease {
             // The main header says as much, and there may be no segment to write to: all may be full when a file is opened.
             return Ok(());
@@ -197,7 +196,7 @@ impl<'a> Writer<'a> {
             let end = engine.geometry.first_word(open.segment + 1);
             open.end = end - engine.geometry.trailer_words;
         }
-        let header = Header::of_kind(Kind::Milestone, 0);
+        let header = Header::of_kind(Kind::Milestone, 0, 0);
         debug_assert_eq!(header.extent(), MILESTONE_WORDS);
         let start = self
             .reserve_in_segment(MILESTONE_WORDS, Pool::Admission, Purpose::Survivors, moment)
@@ -281,7 +280,10 @@ impl<'a> Writer<'a> {
         let retired = file
             .oldest_retired(self.state.number as u64)?
             .filter(|_| !is_on(Mutant::OldestTooSoon));
-        let oldest = retired.or_else(|| self.state.oldest_segment().map(|n| self.lease_in(n)));
+        let oldest = match retired {
+            None => self.state.oldest_segment().map(|oldest| file.lease_in(oldest)).transpose()?,
+            retired => retired,
+        };
         let lease = Lease {
             number,
             stripe: self.state.number as u64,
@@ -289,18 +291,20 @@ impl<'a> Writer<'a> {
             previous: 0,
             oldest: oldest.unwrap_or(number),
             durable: 0,
+            run: 0,
         };
+        self.engine.segments.set_run_lease(segment, 0);
         file.begin_lease(segment, lease, &mut self.state.leases)
     }
 
     /// Takes over a sealed segment that was found in the file, the next of this stripe.
-    pub(crate) fn adopt(&mut self, segment: usize) {
+    pub(crate) fn adopt(&mut self, segment: usize, lease: u64) {
         let geometry = &self.engine.geometry;
         self.engine.segments.account(segment).open(Pool::Admission);
         self.state.leased[Pool::Admission as usize] += geometry.segment_words();
         self.stripe.counters.used_words.add(SEGMENT_HEADER_WORDS);
         self.state.sealed[Pool::Admission as usize].push_back(segment);
-        self.state.leases.last = self.lease_in(segment);
+        self.state.leases.last = lease;
     }
 
     /// The hash of a record's key, whose bucket is asked for.
@@ -315,18 +319,18 @@ impl<'a> Writer<'a> {
     }
 
     /// Asks for the records that these may hide, whose buckets were asked for.
-    pub(crate) fn prefetch_records(&self, group: &[(Record<'a>, Hash)]) {
-        for (_, hash) in group {
+    pub(crate) fn prefetch_records(&self, group: &[Replayed<'a>]) {
+        for Replayed { hash, .. } in group {
             let page = self.stripe.directory.home(&self.engine.index, *hash);
             self.engine.prefetch_record(page, *hash);
         }
     }
 
-    /// Lets a record of an adopted segment count.
+    /// Lets a record of an adopted segment count: a link by the record in its run, or as a removal if it hides something but
+    /// does not count itself.
     pub(crate) fn replay(
         &mut self,
-        record: Record<'a>,
-        hash: Hash,
+        Replayed { record, hash, run }: Replayed<'a>,
         key: &mut Vec<u8>,
         moment: &Moment<'_>,
     ) -> Result<()> {
@@ -337,7 +341,7 @@ impl<'a> Writer<'a> {
         match record.header.kind() {
             Some(Kind::Clear) => self.forget_all(),
             _ if record.header.names_a_key() => {
-                return self.replay_entry(record, hash, key, moment);
+                return self.replay_entry(Replayed { record, hash, run }, key, moment);
             }
             _ => {}
         }
@@ -346,8 +350,7 @@ impl<'a> Writer<'a> {
 
     fn replay_entry(
         &mut self,
-        record: Record<'a>,
-        hash: Hash,
+        Replayed { record, hash, run }: Replayed<'a>,
         key: &mut Vec<u8>,
         moment: &Moment<'_>,
     ) -> Result<()> {
@@ -358,17 +361,26 @@ impl<'a> Writer<'a> {
         if key.is_empty() || engine.hasher.stripe(hash) != self.state.number {
             return Err(wrong("a record lies in a stripe that its key does not belong to"));
         }
+        if record.header.is_value() && self.is_large(&record) {
+            return Err(wrong("a value that lies beside others is too long for that"));
+        }
         let found = self.find_record(hash, |other| other.key_is(key));
-        match (record.header.kind(), found) {
-            (Some(Kind::Value), found) => {
+        let value = if record.header.is_value() { Some(record) } else { run };
+        match (value, found) {
+            (Some(value), found) => {
                 let (place, slot) = match &found {
-                    Some(found) => (found.place, found.slot.at(record.start)),
+                    Some(found) => (found.place, found.slot.at(value.start)),
                     None => {
                         let place = self.prepare(hash).ok_or_else(|| engine.full())?;
-                        (place, engine.index.new_slot(place.head, hash, record.start))
+                        (place, engine.index.new_slot(place.head, hash, value.start))
                     }
                 };
-                self.publish(found, place, hash, record, slot, moment);
+                self.publish(found, place, hash, value, slot, moment);
+                if let Some(link) = Link::of(&record) {
+                    let run = engine.geometry.segment_of(value.start);
+                    self.adopt_run(run, engine.geometry.run_words(value.header), link.lease);
+                    self.note_link(&value, &record, link.lease, moment);
+                }
             }
             (_, Some(found)) => self.forget(found, hash),
             (_, None) => {}

@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     Tombstone = 2,
     /// In a file: all that the stripe held was cleared.
     Clear = 3,
+    /// In a file: a key whose value lies in a run.
+    Link = 4,
     /// In a file: the records of a frame in this stripe follow. The version word is the lease of the frame's next share,
     /// the key says where that ends.
     Share = 5,
@@ -56,13 +58,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 5] =
-        [Kind::Value, Kind::Tombstone, Kind::Clear, Kind::Share, Kind::Milestone];
+    const ALL: [Kind; 6] =
+        [Kind::Value, Kind::Tombstone, Kind::Clear, Kind::Link, Kind::Share, Kind::Milestone];
 }
 
 const HEADER_WORDS: usize = 2;
 /// Words before the key at most: with the expiry.
 pub(crate) const RECORD_PRELUDE_WORDS: usize = HEADER_WORDS + 2;
+/// Words of the longest record.
+pub(crate) const RECORD_WORDS_MAX: usize =
+    RECORD_PRELUDE_WORDS + (MAX_KEY_LEN + MAX_VALUE_LEN).div_ceil(WORD);
 const VERSION_WORD: usize = 1;
 const CHECK_WORD: usize = 2;
 
@@ -86,9 +91,9 @@ impl Header {
         )
     }
 
-    /// The header of a record that is no value, in a file.
-    pub(crate) fn of_kind(kind: Kind, key_len: usize) -> Self {
-        let bare = Header::new(key_len, 0, false).with_check();
+    /// The header of a record that is no value, in a file. What it says beside the key has `len` bytes.
+    pub(crate) fn of_kind(kind: Kind, key_len: usize, len: usize) -> Self {
+        let bare = Header::new(key_len, len, false).with_check();
         Header(bare.0 & !(((1 << KIND_BITS) - 1) << KIND_SHIFT) | (kind as u64) << KIND_SHIFT)
     }
 
@@ -134,7 +139,12 @@ impl Header {
 
     /// Whether the record is about an entry, and so has its key.
     pub(crate) fn names_a_key(self) -> bool {
-        matches!(self.kind(), Some(Kind::Value | Kind::Tombstone))
+        matches!(self.kind(), Some(Kind::Value | Kind::Tombstone | Kind::Link))
+    }
+
+    /// The word itself.
+    pub(crate) fn word(self) -> u64 {
+        self.0
     }
 
     /// A value of another length with the same key and words in front, and no slack.
@@ -272,6 +282,14 @@ impl<'a> Record<'a> {
         crate::file::fake::note_record();
     }
 
+    /// Makes a removal of a link, in its place.
+    pub(crate) fn bury(&self, lease: u64) {
+        let len = self.header.value_len();
+        let removal = Header::of_kind(Kind::Tombstone, self.header.key_len(), len);
+        self.words[0].store(removal.0, Relaxed);
+        Record { header: removal, ..*self }.seal(lease);
+    }
+
     /// The record of a file that begins at `start`, in a segment of this lease that has `room` words from there on; `None`
     /// if there is none, or not a whole one. No length is believed before it is checked.
     pub(crate) fn whole(log: View<'a>, start: usize, room: usize, lease: u64) -> Option<Self> {
@@ -284,11 +302,16 @@ impl<'a> Record<'a> {
         let believed = header.has_check_word()
             && check.covers_header(record.place(lease), header.0)
             && header.kind().is_some()
-            && header.extent() <= room;
+            && header.extent() <= room.min(record.words.len());
         let whole = believed
             && (is_on(Mutant::UncheckedRecords)
                 || check.covers(record.place(lease), header.0, record.version(), record.rest()));
         whole.then_some(record)
+    }
+
+    /// The check word of a record in a file.
+    pub(crate) fn check_word(&self) -> u64 {
+        self.words[CHECK_WORD].load(Relaxed)
     }
 
     fn place(&self, lease: u64) -> Place {

@@ -37,6 +37,8 @@ pub(crate) struct Segments {
     /// Segments whose pins are not zero; a run counts for as many as it is long.
     pinned: AtomicU64,
     accounts: Box<[Account]>,
+    /// In a file, the lease of the run that begins in a segment, or of the last one that did; 0 for a segment of a window.
+    runs: Box<[AtomicU64]>,
 }
 
 /// Bytes in a segment. Written under the lock of the stripe that owns the segment, read by anybody as an estimate.
@@ -77,6 +79,7 @@ impl Segments {
             run_pins: Mutex::default(),
             pinned: AtomicU64::new(0),
             accounts: zeroed(geometry.segments),
+            runs: zeroed(if geometry.in_file { geometry.segments } else { 0 }),
         }
     }
 
@@ -157,6 +160,19 @@ impl Segments {
 
     pub(crate) fn pinned(&self) -> u64 {
         self.pinned.load(Ordering::Relaxed)
+    }
+
+    /// The lease of the run in a file that begins in this segment; 0 if none does.
+    pub(crate) fn run_lease(&self, segment: usize) -> u64 {
+        // Pairs with the release store in `set_run_lease`: whoever sees a lease sees the slots without those before it.
+        self.runs.get(segment).map_or(0, |lease| lease.load(Ordering::Acquire))
+    }
+
+    /// Notes which run begins in a segment of a file, 0 for none, before any slot names its record.
+    pub(crate) fn set_run_lease(&self, segment: usize, lease: u64) {
+        if let Some(run) = self.runs.get(segment) {
+            run.store(lease, Ordering::Release);
+        }
     }
 
     pub(crate) fn account(&self, segment: usize) -> &Account {

@@ -60,8 +60,9 @@ struct SpaceState {
     free: Vec<usize>,
     /// Retired segments and runs that are still pinned.
     limbo: Vec<usize>,
-    /// Runs, leased or in limbo: first page and number of pages.
+    /// Runs, leased, retired or in limbo: first page and number of pages; in a file, first segment and number of segments.
     runs: BTreeMap<usize, usize>,
+    /// Pages or segments of all runs.
     run_pages: usize,
     /// Segments whose memory was given back.
     decommitted: BTreeSet<usize>,
@@ -154,16 +155,25 @@ impl Space {
                 && state.free_pages.len() * SLOTS_BYTES >= self.geometry.segment_bytes()
     }
 
-    /// Takes over the segments of a file: the first `total`, of which `leased` hold records and the others are free. The next
-    /// lease has this number.
-    pub(crate) fn adopt(&self, total: usize, leased: &[usize], next_lease: u64) {
+    /// Takes over the segments of a file: the first `total`, of which `leased` hold records, and `runs` large ones; the others are
+    /// free. The next lease has this number.
+    pub(crate) fn adopt(
+        &self,
+        total: usize,
+        leased: &[usize],
+        runs: &[(usize, usize)],
+        next_lease: u64,
+    ) {
         let mut state = self.lock();
         state.next_single = total;
         state.leased = leased.len();
-        state.committed += leased.len() * self.geometry.segment_bytes();
+        state.runs = runs.iter().copied().collect();
+        state.run_pages = runs.iter().map(|(_, segments)| segments).sum();
+        state.committed += (leased.len() + state.run_pages) * self.geometry.segment_bytes();
         state.decommitted = (0..total).collect();
-        for segment in leased {
-            state.decommitted.remove(segment);
+        let in_runs = runs.iter().flat_map(|(first, segments)| *first..first + segments);
+        for segment in leased.iter().copied().chain(in_runs) {
+            state.decommitted.remove(&segment);
         }
         state.next_lease = next_lease;
         self.publish(&state);
@@ -187,6 +197,39 @@ impl Space {
         state.committed -= self.geometry.segment_bytes();
         state.decommitted.insert(segment);
         self.publish(&state);
+    }
+
+    /// A run of so many segments of a file, and its lease number, or `None` if that would touch the reserve or pass the budget,
+    /// or there is no gap of that length.
+    pub(crate) fn lease_segments(
+        &self,
+        count: usize,
+        segments: &Segments,
+        log: &Region,
+    ) -> Option<(usize, u64)> {
+        let mut state = self.lock();
+        state.leave_limbo(segments, &self.geometry, log);
+        let room = state.available(&self.geometry) >= self.geometry.reserve + count;
+        let first = if room { state.lowest_gap(count, &self.geometry) } else { None };
+        let lease = first.map(|first| {
+            state.take_gap(first, count, &self.geometry);
+            state.next_lease += 1;
+            (first, state.next_lease - 1)
+        });
+        self.publish(&state);
+        lease
+    }
+
+    /// Takes a run of a file back that was leased and could not be used.
+    pub(crate) fn unlease_run(&self, run: usize) {
+        let mut state = self.lock();
+        state.end_run(run, &self.geometry);
+        self.publish(&state);
+    }
+
+    /// The runs of a file: first segment and number of segments.
+    pub(crate) fn runs_of_file(&self) -> Vec<(usize, usize)> {
+        self.lock().runs.iter().map(|(first, segments)| (*first, *segments)).collect()
     }
 
     /// A segment and its lease number, or `None` if that would touch the reserve or pass the budget.
@@ -249,10 +292,14 @@ impl Space {
         self.publish(&state);
     }
 
-    /// Takes a retired segment back: for the next lease if nobody pins it, else into limbo. When much is free, its
-    /// memory goes back to the system.
+    /// Takes a retired segment back, in a file also a run: for the next lease if nobody pins it, else into limbo. When much is
+    /// free, its memory goes back to the system.
     pub(crate) fn give_back(&self, segment: usize, reusable: bool, log: &Region) {
         let mut state = self.lock();
+        if state.is_run(segment, &self.geometry) {
+            drop(state);
+            return self.give_back_run(segment, reusable, log);
+        }
         state.leased -= 1;
         if !reusable {
             state.limbo.push(segment);
@@ -333,7 +380,7 @@ impl Space {
             false => {
                 state.committed
                     - state.log_bytes(&self.geometry)
-                    - state.run_bytes()
+                    - state.run_bytes(&self.geometry)
                     - state.free_pages.len() * PAGE_BYTES
                     - (state.committed_pages - state.next_page) * PAGE_BYTES
             }
@@ -432,8 +479,8 @@ impl Space {
                 - state.decommitted_pages.len() * SLOTS_BYTES,
             leased: state.leased,
             runs: state.runs.len()
-                - state.limbo.iter().filter(|n| self.geometry.is_run(**n)).count(),
-            run_bytes: state.run_bytes(),
+                - state.limbo.iter().filter(|n| state.is_run(**n, &self.geometry)).count(),
+            run_bytes: state.run_bytes(&self.geometry),
             free: state.free.len(),
             limbo: state.limbo.len(),
             pages,
@@ -446,8 +493,10 @@ impl Space {
         if state.committed as u64 > state.max_bytes {
             return Err(format!("I1: {} bytes are committed", state.committed));
         }
-        let limbo = state.limbo.iter().filter(|number| !self.geometry.is_run(**number)).count();
-        let known = state.leased + state.free.len() + limbo + state.given_back(&self.geometry);
+        let limbo = state.limbo.iter().filter(|n| !state.is_run(**n, &self.geometry)).count();
+        let in_runs = if self.geometry.in_file { state.run_pages } else { 0 };
+        let given_back = state.given_back(&self.geometry);
+        let known = state.leased + state.free.len() + limbo + given_back + in_runs;
         let committed = state.ever_committed(&self.geometry);
         if known != committed {
             return Err(format!("I2: {known} of {committed} segments are known"));
@@ -566,11 +615,63 @@ impl SpaceState {
         }
     }
 
+    /// Whether a number is that of a run.
+    fn is_run(&self, number: usize, geometry: &Geometry) -> bool {
+        geometry.is_run(number) || geometry.in_file && self.runs.contains_key(&number)
+    }
+
+    /// The first of so many adjacent segments of a file that are free, or behind all that were ever leased.
+    fn lowest_gap(&self, count: usize, geometry: &Geometry) -> Option<usize> {
+        let mut free = self.free.clone();
+        free.sort_unstable();
+        let mut free = free.into_iter().peekable();
+        let (mut first, mut next) = (0, 0);
+        for decommitted in self.decommitted.iter().copied().chain([self.next_single]) {
+            while let Some(segment) = free.next_if(|segment| *segment < decommitted) {
+                first = if segment == next { first } else { segment };
+                next = segment + 1;
+                if next - first == count {
+                    return Some(first);
+                }
+            }
+            first = if decommitted == next { first } else { decommitted };
+            // What comes behind the last has no end but that of the addresses.
+            next = decommitted + 1;
+            if decommitted != self.next_single && next - first == count {
+                return Some(first);
+            }
+        }
+        (first + count <= geometry.segments).then_some(first)
+    }
+
+    /// Makes a run of a gap.
+    fn take_gap(&mut self, first: usize, count: usize, geometry: &Geometry) {
+        let gap = first..first + count;
+        let committed = self.free.len();
+        self.free.retain(|segment| !gap.contains(segment));
+        let committed = committed - self.free.len();
+        for segment in gap {
+            self.decommitted.remove(&segment);
+        }
+        self.next_single = self.next_single.max(first + count);
+        self.committed += (count - committed) * geometry.segment_bytes();
+        self.runs.insert(first, count);
+        self.run_pages += count;
+    }
+
+    /// Ends a run of a file: its segments have no space any more.
+    fn end_run(&mut self, run: usize, geometry: &Geometry) {
+        let Some(segments) = self.runs.remove(&run) else { return };
+        self.run_pages -= segments;
+        self.committed -= segments * geometry.segment_bytes();
+        self.decommitted.extend(run..run + segments);
+    }
+
     fn leave_limbo(&mut self, segments: &Segments, geometry: &Geometry, log: &Region) {
         for i in (0..self.limbo.len()).rev() {
             if segments.unpinned(self.limbo[i]) {
                 let number = self.limbo.swap_remove(i);
-                match geometry.is_run(number) {
+                match self.is_run(number, geometry) {
                     true => self.free_run(number, geometry, log),
                     false => self.free.push(number),
                 }
@@ -591,6 +692,11 @@ impl SpaceState {
     }
 
     fn free_run(&mut self, run: usize, geometry: &Geometry, log: &Region) {
+        if geometry.in_file {
+            let segments = self.runs.get(&run).copied().unwrap_or(0);
+            log.decommit(geometry.first_word(run), segments * geometry.segment_words());
+            return self.end_run(run, geometry);
+        }
         let first = run - geometry.segments;
         let Some(pages) = self.runs.remove(&first) else { return };
         log.decommit(geometry.first_word(run), pages * RUN_PAGE_WORDS);
@@ -599,7 +705,10 @@ impl SpaceState {
     }
 
     /// Bytes of runs, leased or in limbo.
-    fn run_bytes(&self) -> usize {
+    fn run_bytes(&self, geometry: &Geometry) -> usize {
+        if geometry.in_file {
+            return self.run_pages * geometry.segment_bytes();
+        }
         self.run_pages * RUN_PAGE_WORDS * WORD + self.runs.len() * BYTES_PER_RUN
     }
 

@@ -176,7 +176,7 @@ impl Writer<'_> {
         keys.retain(|key| {
             let (name, value) = pair(key);
             let bytes = (name.len() + value.len()).next_multiple_of(8) + 64;
-            let fits = bytes <= room;
+            let fits = bytes <= room && value.len() <= self.store.max_frame_value_len();
             room -= if fits { bytes } else { 0 };
             fits
         });

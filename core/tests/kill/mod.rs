@@ -36,15 +36,15 @@ pub(crate) const SHAPES: [Shape; 4] = [
         stripes: 2,
         max_bytes: 256 << 10,
         keys: 100,
-        value_max: 300,
+        value_max: 2000,
     },
     Shape {
         name: "segments of 4 KiB",
         segment_bytes: 4 << 10,
         stripes: 4,
         max_bytes: 1 << 20,
-        keys: 300,
-        value_max: 1500,
+        keys: 200,
+        value_max: 6000,
     },
     // So full that reclaim walks all the time, and that some writes are refused.
     Shape {

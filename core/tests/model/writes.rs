@@ -253,15 +253,14 @@ impl Trial {
         let pairs: Vec<(Vec<u8>, Vec<u8>)> =
             keys.into_iter().zip(0..).map(|(key, i)| (key, self.bytes(value.varied(i)))).collect();
         let result = self.store.set_many_atomic(&pairs);
-        let too_long = pairs.iter().find(|(_, value)| value.len() > self.value_limit);
+        let value_limit = self.value_limit.min(self.store.max_frame_value_len());
+        let too_long = pairs.iter().find(|(_, value)| value.len() > value_limit);
         let counts =
             |(key, value): &(Vec<u8>, Vec<u8>)| (key.len() + value.len()).next_multiple_of(8) + 64;
         let bytes = pairs.iter().map(counts).sum();
         let max = self.store.max_frame_bytes();
         let expected = match too_long {
-            Some((_, value)) => {
-                Some(Error::ValueTooLarge { len: value.len(), max: self.value_limit })
-            }
+            Some((_, value)) => Some(Error::ValueTooLarge { len: value.len(), max: value_limit }),
             None => (bytes > max).then_some(Error::FrameTooLarge { bytes, max }),
         };
         if let Some(expected) = expected {

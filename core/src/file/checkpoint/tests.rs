@@ -13,7 +13,7 @@ use crate::file::header;
 use crate::options::Access;
 use crate::{Durability, Eviction, Options, SetOptions, Store, Tuning};
 
-const RESERVED: u64 = 256 << 10;
+const RESERVED: u64 = 320 << 10;
 const SEGMENT: usize = 2048;
 const MAX_BYTES: u64 = 60 * SEGMENT as u64;
 
@@ -44,13 +44,14 @@ fn by_checkpoint(store: &Store) -> bool {
     (0..engine.stripes.len()).any(unread)
 }
 
-/// A file with so many entries, some of them written more than once, that was closed.
+/// A file with so many entries, some of them written more than once, and a few of them large, that was closed.
 fn closed(entries: usize, options: &Options) -> (Vec<u8>, Model) {
     let disk = Arc::new(FakeDisk::new(RESERVED));
     let store = Store::open_on(disk.clone(), options).unwrap();
     let mut model = Model::new();
     for number in (0..entries).chain((0..entries).step_by(7)) {
-        let value = vec![number as u8; number % 5];
+        let len = if number % 400 == 5 { SEGMENT / 2 + 100 + number } else { number % 5 };
+        let value = vec![number as u8; len];
         store.set(key(number), &value).unwrap();
         model.insert(key(number), value);
     }
@@ -148,7 +149,8 @@ fn every_operation_may_be_the_first_on_a_page() {
         let found: Model = store.scan("").unwrap().map(|entry| entry.unwrap()).collect();
         assert_eq!(found, model);
     });
-    first(&|store| assert_eq!(store.largest(3).unwrap()[0].1, 4));
+    let longest = model.values().map(|value| value.len() as u64).max().unwrap();
+    first(&|store| assert_eq!(store.largest(3).unwrap()[0].1, longest));
     let again = first(&|store| store.clear().unwrap());
     assert_eq!(again.len(), 0);
     let again = first(&|store| {
@@ -251,7 +253,8 @@ fn without_room_a_file_is_closed_without_one() {
     let used = {
         let store = open(&image, &roomy).unwrap();
         assert!(by_checkpoint(&store));
-        store.stats().segments_leased * SEGMENT as u64
+        let stats = store.stats();
+        stats.segments_leased * SEGMENT as u64 + stats.run_bytes
     };
     // The cap has room for the leased segments alone.
     let tight = roomy.clone().max_bytes(used + 4096);
@@ -339,8 +342,9 @@ fn made_up(image: &[u8], stripes: usize, change: impl FnOnce(&mut [u64], usize))
     }
     // Counts of its own, which may be wrong.
     let mut head_words = all[..HEAD_WORDS].to_vec();
-    let sum = sum_of_words(sum_of_words(0, &head_words[..7]), &all[HEAD_WORDS..slots_at]);
-    head_words[7] = u64::from(sum) | u64::from(!sum) << 32;
+    let sum = sum_of_words(0, &head_words[..HEAD_WORDS - 1]);
+    let sum = sum_of_words(sum, &all[HEAD_WORDS..slots_at]);
+    head_words[HEAD_WORDS - 1] = u64::from(sum) | u64::from(!sum) << 32;
     area.store(0, &all);
     area.store(0, &head_words);
     let mut image = image.to_vec();
@@ -385,10 +389,14 @@ fn made_up_checkpoints_do_no_harm() {
         for round in 0..600 {
             let what = dice.next();
             let image = made_up(&image, stripes, |words, slots_at| {
+                let segments = words[4] as usize * SEGMENT_WORDS;
+                let (runs_at, runs) =
+                    (HEAD_WORDS + stripes * STRIPE_WORDS + segments, words[5] as usize);
                 for _ in 0..1 + dice.below(3) {
-                    let at = match round % 3 {
+                    let at = match round % 4 {
                         0 => dice.below(slots_at),
                         1 => slots_at + dice.below(words.len() - slots_at),
+                        2 => runs_at + dice.below(runs * RUN_WORDS),
                         _ => HEAD_WORDS + dice.below(slots_at - HEAD_WORDS),
                     };
                     let other = words[dice.below(words.len())];
@@ -431,7 +439,9 @@ fn made_up_checkpoints_do_no_harm() {
 fn a_checkpoint_of_another_closing_is_discarded() {
     let options = options(1, 0);
     let (image, _) = closed(500, &options);
-    for (word, what) in [(1, "epoch"), (2, "census"), (3, "leases"), (5, "pages"), (6, "slots")] {
+    for (word, what) in
+        [(1, "epoch"), (2, "census"), (3, "leases"), (5, "runs"), (6, "pages"), (7, "slots")]
+    {
         let changed = made_up(&image, 1, |words, _| words[word] = words[word].wrapping_sub(5));
         assert!(!by_checkpoint(&open(&changed, &options).unwrap()), "{what}");
     }
@@ -486,6 +496,58 @@ fn damaged_records_are_errors_wherever_they_are_needed() {
     for _ in 0..2 {
         let found = Store::open_on(disk.clone(), &options).and_then(|store| store.get(victim.0));
         assert!(found.is_err(), "{found:?}");
+    }
+}
+
+#[test]
+fn large_values_sleep_and_are_checked_as_others() {
+    let options = options(2, 0).durability(Durability::Process);
+    let disk = Arc::new(FakeDisk::new(RESERVED));
+    let store = Store::open_on(disk.clone(), &options).unwrap();
+    let large = |number: usize| vec![number as u8; 1500 * number];
+    for number in 0..400_usize {
+        store.set(key(100 + number), "small").unwrap();
+    }
+    for number in 1..=4 {
+        store.set(key(number), large(number)).unwrap();
+    }
+    let before = store.stats();
+    assert_eq!(before.runs, 4);
+    drop(store);
+    let image = disk.process_image(None);
+
+    let store = Store::open_on(disk.clone(), &options).unwrap();
+    assert!(by_checkpoint(&store));
+    let after = store.stats();
+    let of =
+        |stats: &crate::Stats| (stats.runs, stats.run_bytes, stats.live_bytes, stats.dead_bytes);
+    assert_eq!(of(&after), of(&before));
+    // Reclaim copies links whose pages sleep.
+    for round in 0..2000_usize {
+        store.set("often", vec![round as u8; 300]).unwrap();
+    }
+    store.set(key(2), "small now").unwrap();
+    store.validate().unwrap();
+    drop(store);
+    let store = Store::open_on(disk, &options).unwrap();
+    assert!(by_checkpoint(&store));
+    for number in [1, 3, 4] {
+        assert_eq!(store.get(key(number)).unwrap(), Some(large(number)));
+    }
+    assert_eq!(
+        (store.get(key(2)).unwrap().as_deref(), store.stats().runs),
+        (Some(&b"small now"[..]), 3)
+    );
+    store.validate().unwrap();
+
+    let at = image.windows(64).position(|window| window == [3; 64]).unwrap();
+    let mut damaged = image;
+    damaged[at + 1000] ^= 1;
+    let store = open(&damaged, &options).unwrap();
+    assert!(by_checkpoint(&store));
+    for _ in 0..2 {
+        assert!(matches!(store.get(key(3)), Err(Error::Corrupt { .. })));
+        assert!(matches!(store.set(key(3), "new"), Err(Error::Corrupt { .. })));
     }
 }
 
