@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Direct dependencies whose version the report prints.
-const PEERS: [&str; 10] = [
+const PEERS: [&str; 13] = [
     "hashbrown",
     "dashmap",
     "papaya",
@@ -15,6 +15,9 @@ const PEERS: [&str; 10] = [
     "parking_lot",
     "foldhash",
     "rusqlite",
+    "lmdb-master-sys",
+    "redb",
+    "fjall",
 ];
 
 fn main() {
@@ -23,7 +26,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let lock = std::fs::read_to_string(&lock_path).unwrap_or_default();
     for peer in PEERS {
-        let variable = peer.to_uppercase();
+        let variable = peer.to_uppercase().replace('-', "_");
         println!("cargo::rustc-env=VERSION_{variable}={}", direct_version(&lock, peer));
     }
     let compiler = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());

@@ -38,6 +38,8 @@ rocksdb_is_there() {
     "$ldconfig" -p 2>/dev/null | grep -q 'librocksdb\.so\.7'
 }
 rocksdb_is_there || missing="$missing librocksdb7.8"
+# It counts the syncs of stores in files.
+command -v strace >/dev/null 2>&1 || missing="$missing strace"
 
 if [ -n "$missing" ]; then
     as_root=

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use lexopt::prelude::{Long, Short, Value};
 
+use crate::engines::contract::Durability;
 use crate::engines::{self, Listed};
 use crate::experiments::{Experiment, Inputs};
 use crate::fault::{Context, Fault, Result};
@@ -62,21 +63,26 @@ fn help() -> String {
     };
     let profiles = describe(&profile::ALL);
     let cache_profiles = describe(&profile::CACHE);
+    let file_profiles = describe(&profile::FILES);
     format!(
         "Measures Nyala beside other key-value stores on the same work.\n\n\
          nyala-bench run [--profile NAME] [--engines A,B] [--trace FILE] [--traces DIR] [--out DIR] [--seed N]\n\
          nyala-bench cache [EXPERIMENT,..] [--profile NAME] [--engines A,B] [--traces DIR] [--entries N] [--out DIR] [--seed N]\n\
+         nyala-bench files [CLASS,..] [--profile NAME] [--engines A,B] [--folder DIR] [--entries N] [--out DIR] [--seed N]\n\
          nyala-bench report FILE\n\n\
          run measures, writes DIR/latest.jsonl and DIR/index.html and prints tables.\n\
          cache does the same for experiments on caches and full stores: {}.\n\
+         files does the same for stores in files, in the durability classes D1 (survives kill -9), D2 (a power cut loses at most\n\
+         the last second) and D3 (survives a power cut).\n\
          report makes the same tables, and index.html beside FILE, from a recorded FILE.\n\n\
-         --profile NAME  how much is measured (default quick, for cache cache-full):\n{profiles}{cache_profiles}\
+         --profile NAME  how much is measured (default quick, for cache cache-full, for files files-full):\n{profiles}{cache_profiles}{file_profiles}\
          --engines A,B   only these: {} (default: all that are installed)\n\
          --trace FILE    requests for the cache-aside replay: gzip of little-endian 32-bit key numbers\n\
          \x20               (default: a generated trace)\n\
          --traces DIR    traces for hit ratios, files *.u32.gz of that form (default {DEFAULT_TRACES}, and without it\n\
          \x20               a generated trace)\n\
-         --entries N     entries that growth ends with (default: by profile)\n\
+         --folder DIR    where stores in files are made, and removed (default: that of --out); a real disk\n\
+         --entries N     entries that growth ends with, or that stores in files hold (default: by profile)\n\
          --out DIR       where results go (default {DEFAULT_OUT})\n\
          --seed N        seed of keys, streams and order, 0 to 2^64-1 (default {DEFAULT_SEED})\n",
         experiment_names(),
@@ -96,13 +102,14 @@ fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> Result<Requ
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let mut parser = lexopt::Parser::from_args(arguments.clone());
     let Some(first) = parser.next().context(|| "arguments".to_owned())? else {
-        return Err(Fault::new("no command given; allowed are run, cache and report"));
+        return Err(Fault::new("no command given; allowed are run, cache, files and report"));
     };
     match first {
         Long("help") | Short('h') => Ok(Request::Help),
         Value(command) => match command.to_string_lossy().as_ref() {
             "run" => parse_run(&mut parser, &arguments),
             "cache" => parse_cache(&mut parser, &arguments),
+            "files" => parse_files(&mut parser, &arguments),
             "report" => parse_report(&mut parser),
             INTRODUCE => {
                 let name: String = read_order(&mut parser)?;
@@ -110,7 +117,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> Result<Requ
             }
             MEASURE => Ok(Request::Measure(Box::new(read_order(&mut parser)?))),
             other => Err(Fault::new(format!(
-                "no command is named {other:?}; allowed are run, cache and report"
+                "no command is named {other:?}; allowed are run, cache, files and report"
             ))),
         },
         other => Err(unexpected(other)),
@@ -154,6 +161,7 @@ fn profile(name: &str, offered: &'static [Profile]) -> Result<&'static Profile> 
 struct Common {
     engines: Vec<&'static Listed>,
     traces: Option<PathBuf>,
+    folder: Option<PathBuf>,
     out: PathBuf,
     seed: u64,
 }
@@ -164,6 +172,7 @@ impl Common {
         Common {
             engines: engines::ALL.iter().collect(),
             traces: traces.is_dir().then(|| traces.to_owned()),
+            folder: None,
             out: PathBuf::from(DEFAULT_OUT),
             seed: DEFAULT_SEED,
         }
@@ -173,6 +182,7 @@ impl Common {
         match name {
             "engines" => self.engines = engine_list(&text_of(parser, "--engines")?)?,
             "traces" => self.traces = Some(existing_folder("--traces", parser)?),
+            "folder" => self.folder = Some(existing_folder("--folder", parser)?),
             "out" => self.out = PathBuf::from(parser.value().context(|| "--out".to_owned())?),
             "seed" => {
                 let text = text_of(parser, "--seed")?;
@@ -192,7 +202,8 @@ impl Common {
         inputs: Inputs,
         arguments: &[OsString],
     ) -> Request {
-        let inputs = Inputs { traces: self.traces, ..inputs };
+        let folder = self.folder.unwrap_or_else(|| self.out.clone());
+        let inputs = Inputs { traces: self.traces, folder, ..inputs };
         let engines =
             self.engines.into_iter().filter(|listed| profile.needs(listed, &inputs)).collect();
         let command = spelled(arguments, self.seed);
@@ -217,7 +228,11 @@ fn parse_run(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Requ
             other => return Err(unexpected(other)),
         }
     }
-    let inputs = Inputs { experiments: Experiment::ALL.to_vec(), ..Inputs::default() };
+    let inputs = Inputs {
+        experiments: Experiment::ALL.to_vec(),
+        classes: Durability::OF_FILES.to_vec(),
+        ..Inputs::default()
+    };
     Ok(common.request(chosen, trace, inputs, arguments))
 }
 
@@ -241,6 +256,36 @@ fn parse_cache(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Re
         }
     }
     Ok(common.request(chosen, None, inputs, arguments))
+}
+
+fn parse_files(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Request> {
+    let mut chosen = profile("files-full", &profile::FILES)?;
+    let mut inputs = Inputs { classes: Durability::OF_FILES.to_vec(), ..Inputs::default() };
+    let mut common = Common::new();
+    while let Some(argument) = parser.next().context(|| "files".to_owned())? {
+        match argument {
+            Value(names) => inputs.classes = class_list(&names.to_string_lossy())?,
+            Long("profile") => chosen = profile(&text_of(parser, "--profile")?, &profile::FILES)?,
+            Long("entries") => inputs.file_entries = Some(entries(&text_of(parser, "--entries")?)?),
+            Long("help") | Short('h') => return Ok(Request::Help),
+            Long(name) => {
+                let name = name.to_owned();
+                common.take(&name, parser)?;
+            }
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(common.request(chosen, None, inputs, arguments))
+}
+
+fn class_list(text: &str) -> Result<Vec<Durability>> {
+    text.split(',')
+        .map(|name| {
+            Durability::find(name.trim()).ok_or_else(|| {
+                Fault::new(format!("no class of files is named {name:?}; allowed are D1, D2, D3"))
+            })
+        })
+        .collect()
 }
 
 fn experiment_list(text: &str) -> Result<Vec<Experiment>> {

@@ -13,6 +13,7 @@ mod cli;
 mod engines;
 mod experiments;
 mod fault;
+mod files;
 mod measure;
 mod profile;
 mod record;

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use crate::engines::contract::{Durability, Home};
 use crate::engines::{Class, Listed};
 use crate::experiments::{Experiment, Form, Inputs, Task};
+use crate::files::Step;
 use crate::measure::unit::{Stage, Unit};
 use crate::workloads::Workload;
 use crate::workloads::keys::Random;
@@ -27,7 +29,33 @@ pub(crate) struct Profile {
     stores: Option<Stores>,
     /// `None`: no experiments.
     form: Option<Form>,
+    /// `None`: no stores in files.
+    pub(crate) files: Option<Files>,
 }
+
+/// Sizes of the comparison of stores in files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Files {
+    pub(crate) classes: &'static [Durability],
+    entries: u32,
+    /// Threads of the classes that wait for no sync. In class D3 they share syncs, and more of them share more.
+    threads: &'static [usize],
+    synced_threads: &'static [usize],
+    /// Milliseconds of a timed cell, and of one in which every write waits for a sync.
+    span_ms: u64,
+    synced_span_ms: u64,
+    stream_len: usize,
+}
+
+/// Workloads after the load of a store in files; counters are left to memory.
+const IN_FILES: [Workload; 6] = [
+    Workload::Get,
+    Workload::BatchGet,
+    Workload::Insert,
+    Workload::Overwrite,
+    Workload::Zipf95,
+    Workload::Zipf50,
+];
 
 /// Sizes of the comparison of stores that hold everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +100,7 @@ const LONG: Form = Form {
 pub(crate) const ALL: [Profile; 3] = [
     Profile {
         name: "tiny",
-        about: "seconds, 5 k entries: shows that everything works, says nothing about speed",
+        about: "a minute, 5 k entries: shows that everything works, says nothing about speed",
         blocks: 3,
         stores: Some(Stores {
             entries: 5_000,
@@ -91,6 +119,15 @@ pub(crate) const ALL: [Profile; 3] = [
             hot_span_ms: 2,
             stream_len: 1 << 14,
         }),
+        files: Some(Files {
+            classes: &[Durability::D1, Durability::D3],
+            entries: 2_000,
+            threads: &[1],
+            synced_threads: &[1],
+            span_ms: 4,
+            synced_span_ms: 4,
+            stream_len: 1 << 12,
+        }),
     },
     Profile {
         name: "smoke",
@@ -104,19 +141,37 @@ pub(crate) const ALL: [Profile; 3] = [
             stream_len: 1 << 18,
         }),
         form: Some(SHORT),
+        files: Some(Files {
+            classes: &[Durability::D1],
+            entries: 50_000,
+            threads: &[1],
+            synced_threads: &[1],
+            span_ms: 40,
+            synced_span_ms: 100,
+            stream_len: 1 << 16,
+        }),
     },
     Profile {
         name: "quick",
-        about: "about 6 minutes, 1 M entries, and 5 M for the engines in memory",
+        about: "about 6 minutes, 1 M entries, and 5 M for the engines in memory; 100 k in files",
         blocks: 3,
         stores: Some(Stores {
             entries: 1_000_000,
             large_entries: Some(5_000_000),
-            span_ms: 225,
+            span_ms: 175,
             replay_ms: 250,
             stream_len: 3 << 18,
         }),
         form: None,
+        files: Some(Files {
+            classes: &[Durability::D1],
+            entries: 100_000,
+            threads: &[1],
+            synced_threads: &[1],
+            span_ms: 100,
+            synced_span_ms: 200,
+            stream_len: 1 << 18,
+        }),
     },
 ];
 
@@ -128,6 +183,7 @@ pub(crate) const CACHE: [Profile; 2] = [
         blocks: 3,
         stores: None,
         form: Some(SHORT),
+        files: None,
     },
     Profile {
         name: "cache-full",
@@ -135,6 +191,43 @@ pub(crate) const CACHE: [Profile; 2] = [
         blocks: 3,
         stores: None,
         form: Some(LONG),
+        files: None,
+    },
+];
+
+/// What `files` offers: the stores in files alone.
+pub(crate) const FILES: [Profile; 2] = [
+    Profile {
+        name: "files-smoke",
+        about: "a minute, all classes at 50 k entries: shows that everything works",
+        blocks: 3,
+        stores: None,
+        form: None,
+        files: Some(Files {
+            classes: &Durability::OF_FILES,
+            entries: 50_000,
+            threads: &[1],
+            synced_threads: &[1, 16],
+            span_ms: 40,
+            synced_span_ms: 100,
+            stream_len: 1 << 16,
+        }),
+    },
+    Profile {
+        name: "files-full",
+        about: "minutes a class, 1 M entries",
+        blocks: 3,
+        stores: None,
+        form: None,
+        files: Some(Files {
+            classes: &Durability::OF_FILES,
+            entries: 1_000_000,
+            threads: &[1, 2],
+            synced_threads: &[1, 16],
+            span_ms: 300,
+            synced_span_ms: 1000,
+            stream_len: 3 << 18,
+        }),
     },
 ];
 
@@ -145,6 +238,29 @@ struct Round {
     threads: usize,
     span_ms: u64,
     stream_len: usize,
+}
+
+impl Files {
+    /// One round a class and number of threads. The folder is the order's business.
+    fn rounds(&self, inputs: &Inputs) -> Vec<Round> {
+        let entries = inputs.file_entries.unwrap_or(self.entries);
+        let classes = self.classes.iter().filter(|class| inputs.classes.contains(class));
+        let round = |durability: Durability, threads: usize| {
+            let synced = durability == Durability::D3;
+            let home = Home { durability, folder: inputs.folder.clone() };
+            let step = Step::Measure { entries, workloads: IN_FILES.to_vec() };
+            let span_ms = if synced { self.synced_span_ms } else { self.span_ms };
+            let stage = Stage::Files { home, step };
+            Round { stage, threads, span_ms, stream_len: self.stream_len }
+        };
+        classes
+            .flat_map(|class| {
+                let threads =
+                    if *class == Durability::D3 { self.synced_threads } else { self.threads };
+                threads.iter().map(move |threads| round(*class, *threads))
+            })
+            .collect()
+    }
 }
 
 impl Stores {
@@ -184,7 +300,8 @@ impl Profile {
     fn includes(&self, listed: &Listed, stage: &Stage) -> bool {
         match (stage, listed.class) {
             (Stage::Experiment(task), _) => task.includes(listed.name),
-            (_, Class::Policy) => false,
+            (Stage::Files { home, .. }, _) => listed.in_files.contains(&home.durability),
+            (_, Class::Policy | Class::Files) => false,
             (Stage::Store { .. }, Class::Memory | Class::Hardware) => true,
             (Stage::Store { entries, .. }, Class::Cache | Class::Slow | Class::Harness) => {
                 self.stores.is_some_and(|stores| *entries == stores.entries)
@@ -197,7 +314,30 @@ impl Profile {
 
     /// Whether an engine takes part at all.
     pub(crate) fn needs(&self, listed: &Listed, inputs: &Inputs) -> bool {
-        let stores = self.stores.is_some() && listed.class != Class::Policy;
+        self.volatile(listed, inputs) || self.files.is_some() && !listed.in_files.is_empty()
+    }
+
+    /// Engines and classes of stores in files.
+    pub(crate) fn in_files(
+        &self,
+        engines: &[&'static Listed],
+        inputs: &Inputs,
+    ) -> Vec<(&'static Listed, Durability)> {
+        let classes = self.files.map_or(&[][..], |files| files.classes).iter();
+        let classes: Vec<Durability> =
+            classes.filter(|class| inputs.classes.contains(class)).copied().collect();
+        classes
+            .into_iter()
+            .flat_map(|class| {
+                let there = move |listed: &&&'static Listed| listed.in_files.contains(&class);
+                engines.iter().filter(there).map(move |listed| (*listed, class))
+            })
+            .collect()
+    }
+
+    /// Whether an engine takes part in what is no comparison of files.
+    pub(crate) fn volatile(&self, listed: &Listed, inputs: &Inputs) -> bool {
+        let stores = self.stores.is_some() && !matches!(listed.class, Class::Policy | Class::Files);
         let taken = |experiment: &Experiment| experiment.engines().contains(&listed.name);
         stores || self.form.is_some() && inputs.experiments.iter().any(taken)
     }
@@ -216,6 +356,9 @@ impl Profile {
         let mut rounds = self.stores.map_or_else(Vec::new, |stores| stores.rounds(trace));
         if let Some(form) = &self.form {
             rounds.extend(experiment_rounds(form, inputs, block));
+        }
+        if let Some(files) = &self.files {
+            rounds.extend(files.rounds(inputs));
         }
         let mut units = Vec::new();
         for round in rounds {
@@ -257,6 +400,7 @@ fn unit(listed: &Listed, round: &Round, seed: u64, block: u32, position: u32) ->
 pub(crate) fn estimate_seconds(unit: &Unit) -> f64 {
     const PROCESS: f64 = 0.05;
     const PREPARATION_NS: f64 = 60.0;
+    const SYNC: f64 = 0.003;
     let listed = crate::engines::find(&unit.engine);
     let load_ns = listed.map_or(0.0, |listed| f64::from(listed.load_ns));
     let span = unit.span_ms as f64 / 1000.0;
@@ -270,6 +414,14 @@ pub(crate) fn estimate_seconds(unit: &Unit) -> f64 {
         }
         Stage::Replay { .. } => PROCESS + passes * span + 0.15,
         Stage::Experiment(task) => PROCESS + task.estimate_seconds(unit, load_ns),
+        Stage::Files { home, step: Step::Measure { entries, workloads } } => {
+            // Loaded, and read twice when it is opened again; a load of class D3 syncs a thousand entries at a time.
+            let load = f64::from(*entries) * (2.0 * load_ns + 500.0) / 1e9;
+            let synced = f64::from(*entries) / 1000.0 * SYNC;
+            let load = if home.durability == Durability::D3 { load + synced } else { load };
+            0.6 + load + workloads.len() as f64 * (span + streams)
+        }
+        Stage::Files { .. } => 3.0,
     }
 }
 
@@ -278,7 +430,11 @@ mod tests {
     use super::*;
 
     fn all_experiments() -> Inputs {
-        Inputs { experiments: Experiment::ALL.to_vec(), ..Inputs::default() }
+        Inputs {
+            experiments: Experiment::ALL.to_vec(),
+            classes: Durability::OF_FILES.to_vec(),
+            ..Inputs::default()
+        }
     }
 
     fn everybody() -> Vec<&'static Listed> {
@@ -287,7 +443,7 @@ mod tests {
 
     #[test]
     fn every_block_has_the_same_units_in_another_order() {
-        for profile in ALL.iter().chain(&CACHE) {
+        for profile in ALL.iter().chain(&CACHE).chain(&FILES) {
             // The first block has what is measured once, in addition.
             let repeated = |unit: &Unit| match &unit.stage {
                 Stage::Experiment(task) => !task.once(),
@@ -335,13 +491,20 @@ mod tests {
     #[test]
     fn estimates_keep_the_promises() {
         for (name, limit) in [
-            ("tiny", 40.0),
+            ("tiny", 75.0),
             ("smoke", 180.0),
             ("quick", 390.0),
             ("cache-smoke", 40.0),
             ("cache-full", 900.0),
+            ("files-smoke", 90.0),
+            ("files-full", 900.0),
         ] {
-            let profile = ALL.iter().chain(&CACHE).find(|profile| profile.name == name).unwrap();
+            let profile = ALL
+                .iter()
+                .chain(&CACHE)
+                .chain(&FILES)
+                .find(|profile| profile.name == name)
+                .unwrap();
             let seconds: f64 = (0..profile.blocks)
                 .flat_map(|block| profile.block(&everybody(), None, &all_experiments(), 1, block))
                 .map(|unit| estimate_seconds(&unit))

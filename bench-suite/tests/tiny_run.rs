@@ -21,6 +21,17 @@ const ALWAYS_THERE: [&str; 12] = [
 ];
 /// Measured in experiments alone.
 const POLICIES: [&str; 2] = ["lru", "s3fifo"];
+/// Engines and classes in files that need nothing but crates.
+const IN_FILES: [(&str, &str); 8] = [
+    ("nyala", "D1"),
+    ("sqlite", "D1"),
+    ("lmdb", "D1"),
+    ("fjall", "D1"),
+    ("nyala", "D3"),
+    ("sqlite", "D3"),
+    ("lmdb", "D3"),
+    ("pwrite", "D3"),
+];
 const EXPERIMENTS: [&str; 6] =
     ["hit-ratio", "eviction", "growth", "hot-key", "overwrite", "memory"];
 
@@ -29,7 +40,9 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("nyala-bench-{name}-{}", std::process::id()));
+        // On the disk of the build: the system's folder for temporary files may be none.
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("nyala-bench-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
     }
@@ -93,6 +106,10 @@ fn measures_every_engine_that_is_here() {
         }
     }
     check_trials(&of_kind(&lines, "trial"));
+    check_files(&lines, &IN_FILES);
+    let left: Vec<_> =
+        std::fs::read_dir(&folder.0).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "files of stores were left behind: {left:?}");
 
     let page = std::fs::read_to_string(folder.0.join("index.html")).unwrap();
     assert!(page.contains("Where we lose") && page.contains("--seed 7"));
@@ -103,6 +120,65 @@ fn measures_every_engine_that_is_here() {
     let again = bench(&["report", folder.0.join("latest.jsonl").to_str().unwrap()]);
     assert!(again.status.success());
     assert_eq!(String::from_utf8_lossy(&again.stdout), table);
+}
+
+/// Every store in files was audited and measured in every block, and lost nothing.
+fn check_files(lines: &[Value], expected: &[(&str, &str)]) {
+    let (stores, cells) = (of_kind(lines, "file-store"), of_kind(lines, "file-cell"));
+    let facts = of_kind(lines, "file-facts");
+    assert!(of_kind(lines, "place")[0]["fdatasync_ns"].as_u64().unwrap() > 0);
+    for (engine, class) in expected {
+        let of = |lines: &[&Value]| -> Vec<Value> {
+            let own = |line: &&&Value| {
+                line["durability"] == *class
+                    && (line["engine"] == *engine || line["name"] == *engine)
+            };
+            lines.iter().filter(own).map(|line| (*line).clone()).collect()
+        };
+        let store = of(&stores).pop().unwrap_or_else(|| panic!("{engine} is not in {class}"));
+        for block in 0..3 {
+            let own = of(&cells).into_iter().filter(|cell| cell["block"] == block).count();
+            assert!(
+                own >= if *engine == "pwrite" { 2 } else { 7 },
+                "{engine} {class}: {own} cells"
+            );
+        }
+        if *engine == "pwrite" {
+            continue;
+        }
+        let audit = &store["audit"];
+        assert!(audit["killed"]["acknowledged"].as_u64().unwrap() > 0, "{store}");
+        if *class != "D2" {
+            assert_eq!(audit["killed"]["lost"], 0, "{store}");
+        }
+        let facts = of(&facts);
+        assert_eq!(facts.len(), 3, "{engine} {class}");
+        for facts in facts {
+            let number = |name: &str| facts[name].as_f64().unwrap();
+            assert!(number("loaded_bytes") >= number("entries") * 80.0, "{facts}");
+            assert!(number("written_bytes") > 0.0 && number("set_bytes") > 0.0, "{facts}");
+            assert!(number("open_clean") > 0.0 && number("open_killed") > 0.0, "{facts}");
+        }
+    }
+    for cell in cells.iter().filter(|cell| cell["engine"] != "pwrite") {
+        assert_eq!(cell["misses"], 0, "a key was lost: {cell}");
+        assert!(cell["ops"].as_u64().unwrap() > 0, "{cell}");
+    }
+}
+
+#[test]
+fn class_d2_syncs_every_second() {
+    let folder = Folder::new("every-second");
+    let out = folder.0.to_str().unwrap();
+    let arguments = ["files", "D2", "--profile", "files-smoke", "--entries", "2000"];
+    let arguments = [&arguments[..], &["--engines", "nyala,redb", "--out", out]].concat();
+    let output = bench(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = lines(&folder.0.join("latest.jsonl"));
+    check_files(&lines, &[("nyala", "D2"), ("redb", "D2")]);
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("Class D2") && table.contains("longest gap"), "{table}");
+    assert!(!table.contains("M ops/s"), "{table}");
 }
 
 /// Every experiment has its engines, and none of them found nothing.
@@ -130,9 +206,9 @@ fn check_trials(trials: &[&Value]) {
 
 #[test]
 fn wrong_arguments_are_named_with_what_is_allowed() {
-    let cases: [(&[&str], &[&str]); 15] = [
+    let cases: [(&[&str], &[&str]); 18] = [
         (&[], &["run", "report"]),
-        (&["walk"], &["\"walk\"", "run, cache and report"]),
+        (&["walk"], &["\"walk\"", "run, cache, files and report"]),
         (&["run", "--profile", "slow"], &["\"slow\"", "tiny, smoke, quick"]),
         (&["run", "--engines", "nyala,leveldb"], &["\"leveldb\"", "hashbrown", "redis"]),
         (&["run", "--engines", ","], &["names no engine", "papaya"]),
@@ -144,6 +220,9 @@ fn wrong_arguments_are_named_with_what_is_allowed() {
         (&["cache", "--profile", "quick"], &["\"quick\"", "cache-smoke, cache-full"]),
         (&["cache", "--entries", "0"], &["\"0\"", "1000 to 100000000"]),
         (&["cache", "--trace", "x"], &["--trace"]),
+        (&["files", "D0"], &["\"D0\"", "D1, D2, D3"]),
+        (&["files", "--profile", "quick"], &["\"quick\"", "files-smoke, files-full"]),
+        (&["files", "--folder", "/no/such/folder"], &["--folder", "/no/such/folder"]),
         (&["report"], &["FILE"]),
         (&["report", "/no/such/record"], &["/no/such/record"]),
     ];
@@ -162,7 +241,8 @@ fn help_names_every_profile_and_engine() {
     let output = bench(&["--help"]);
     assert!(output.status.success());
     let text = String::from_utf8_lossy(&output.stdout);
-    let words = ["tiny", "smoke", "quick", "cache-full", "--engines", "--trace", "--traces"];
+    let words =
+        ["tiny", "smoke", "quick", "cache-full", "files-full", "--engines", "--trace", "--traces"];
     for word in words.iter().chain(&["--out", "--seed", "rocksdb", "redis"]).chain(&EXPERIMENTS) {
         assert!(text.contains(word), "{word} is missing:\n{text}");
     }

@@ -1,58 +1,113 @@
 //! What every store must do before its speed means anything. A row of an engine that fails here is refused.
 
-use super::contract::{Engine, Key, Session, Tally};
+use super::contract::{Config, Engine, Key, Session, Tally};
 use crate::fault::{Fault, Result};
 use crate::workloads::keys::{KeySpace, Random, Space};
 use crate::workloads::stream::{Kind, Op, VALUE_LEN, Values};
 
-const ENTRIES: u32 = 2000;
+/// How much of everything is done: less where each write waits for a sync.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    entries: u32,
+    counters: u32,
+    pipelined: u32,
+}
+
+impl Extent {
+    pub(crate) const FULL: Extent = Extent { entries: 2000, counters: 50, pipelined: 100 };
+    pub(crate) const SYNCED: Extent = Extent { entries: 60, counters: 2, pipelined: 10 };
+}
+
 /// Any fixed seed will do, as long as failures can be repeated.
 const SEED: u64 = 0x00c0_ffee;
 
 /// Stores, reads, overwrites, misses, counts, batches and pipelines, and compares every byte. Each `turn` uses keys of its
 /// own, so that one server can be checked in several ways.
-pub(crate) fn check<E: Engine>(engine: &E, turn: u64) -> Result<()> {
+pub(crate) fn check<E: Engine>(engine: &E, turn: u64, extent: Extent) -> Result<()> {
     let name = engine.info().name;
     let mut session = engine.session()?;
-    run(&mut session, SEED + turn).map_err(|fault| {
-        Fault::new(format!(
-            "{name} fails the conformance check, so its numbers would mean nothing: {fault}"
-        ))
-    })
+    run(&mut session, SEED + turn, extent).map_err(|fault| refused(&name, &fault))
 }
 
-fn run(session: &mut impl Session, seed: u64) -> Result<()> {
+fn refused(name: &str, fault: &Fault) -> Fault {
+    Fault::new(format!(
+        "{name} fails the conformance check, so its numbers would mean nothing: {fault}"
+    ))
+}
+
+/// The same of a store in files, and that it forgets what is deleted and finds everything else when it is opened again.
+pub(crate) fn check_files<E: Engine>(config: &Config, extent: Extent) -> Result<()> {
+    let engine = E::open(config)?;
+    check(&engine, 0, extent)?;
+    let name = engine.info().name;
+    let keys = KeySpace::named(Space::Entries, SEED);
+    delete(&mut engine.session()?, keys, extent).map_err(|fault| refused(&name, &fault))?;
+    engine.close()?;
+    let engine = E::open(config)?;
+    left(&mut engine.session()?, keys, extent).map_err(|fault| {
+        refused(&name, &Fault::new(format!("opened again after a clean close, {fault}")))
+    })?;
+    engine.close()
+}
+
+/// One entry in so many is deleted.
+const DELETED: usize = 4;
+
+fn delete(session: &mut impl Session, keys: KeySpace, extent: Extent) -> Result<()> {
+    for entry in (0..extent.entries).step_by(DELETED) {
+        session.delete(&keys.key(entry))?;
+    }
+    left(session, keys, extent)
+}
+
+fn left(session: &mut impl Session, keys: KeySpace, extent: Extent) -> Result<()> {
+    let mut out = Vec::new();
+    for entry in 0..extent.entries {
+        let found = session.get(&keys.key(entry), &mut out)?;
+        let deleted = (entry as usize).is_multiple_of(DELETED);
+        expect("a deleted key is there or another one is missing", found != deleted)?;
+        expect("a read returns other bytes", deleted || out == replacement(entry))?;
+    }
+    Ok(())
+}
+
+fn run(session: &mut impl Session, seed: u64, extent: Extent) -> Result<()> {
     let keys = KeySpace::named(Space::Entries, seed);
     let values = Values::new(seed);
-    load(session, keys, &values)?;
-    read_back(session, keys, &values)?;
-    overwrite(session, keys)?;
-    batch(session, keys)?;
-    count(session, KeySpace::named(Space::Counters, seed))?;
-    pipeline(session, KeySpace::named(Space::Trace { pass: 1 }, seed), &values)?;
-    read_through(session, KeySpace::named(Space::Trace { pass: 2 }, seed))
+    load(session, keys, &values, extent)?;
+    read_back(session, keys, &values, extent)?;
+    overwrite(session, keys, extent)?;
+    batch(session, keys, extent)?;
+    count(session, KeySpace::named(Space::Counters, seed), extent)?;
+    pipeline(session, KeySpace::named(Space::Trace { pass: 1 }, seed), &values, extent)?;
+    read_through(session, KeySpace::named(Space::Trace { pass: 2 }, seed), extent)
 }
 
 fn expect(what: &str, found: bool) -> Result<()> {
     if found { Ok(()) } else { Err(Fault::new(what)) }
 }
 
-fn load(session: &mut impl Session, keys: KeySpace, values: &Values) -> Result<()> {
+fn load(session: &mut impl Session, keys: KeySpace, values: &Values, extent: Extent) -> Result<()> {
     session.loading(true)?;
-    for entry in 0..ENTRIES {
+    for entry in 0..extent.entries {
         session.set(&keys.key(entry), values.at(entry))?;
     }
     session.loading(false)
 }
 
-fn read_back(session: &mut impl Session, keys: KeySpace, values: &Values) -> Result<()> {
+fn read_back(
+    session: &mut impl Session,
+    keys: KeySpace,
+    values: &Values,
+    extent: Extent,
+) -> Result<()> {
     let mut out = vec![0xff; 300];
-    for entry in 0..ENTRIES {
+    for entry in 0..extent.entries {
         expect("a stored key is missing", session.get(&keys.key(entry), &mut out)?)?;
         expect("a read returns other bytes than were stored", out == values.at(entry))?;
         expect(
             "a read finds a key that was never stored",
-            !session.get(&keys.key(entry + ENTRIES), &mut out)?,
+            !session.get(&keys.key(entry + extent.entries), &mut out)?,
         )?;
     }
     Ok(())
@@ -65,9 +120,9 @@ fn replacement(entry: u32) -> [u8; VALUE_LEN] {
     value
 }
 
-fn overwrite(session: &mut impl Session, keys: KeySpace) -> Result<()> {
+fn overwrite(session: &mut impl Session, keys: KeySpace, extent: Extent) -> Result<()> {
     let mut out = Vec::new();
-    for entry in 0..ENTRIES {
+    for entry in 0..extent.entries {
         let key = keys.key(entry);
         // Shorter, longer, then of the first size again: in-place and moving overwrites both.
         for value in [&[1_u8; 9][..], &[2; 200], &replacement(entry)] {
@@ -79,19 +134,19 @@ fn overwrite(session: &mut impl Session, keys: KeySpace) -> Result<()> {
     Ok(())
 }
 
-fn batch(session: &mut impl Session, keys: KeySpace) -> Result<()> {
+fn batch(session: &mut impl Session, keys: KeySpace, extent: Extent) -> Result<()> {
     let mut random = Random::new(SEED, 1);
     let mut out = Vec::new();
     for size in [1, 31, 32, 33, 100] {
         // One key in four was never stored.
         let entries: Vec<u32> = (0..size)
-            .map(|_| u32::try_from(random.below(ENTRIES as usize)).unwrap_or(0))
-            .map(|entry| if entry % 4 == 0 { entry + ENTRIES } else { entry })
+            .map(|_| u32::try_from(random.below(extent.entries as usize)).unwrap_or(0))
+            .map(|entry| if entry % 4 == 0 { entry + extent.entries } else { entry })
             .collect();
         let batch: Vec<Key> = entries.iter().map(|entry| keys.key(*entry)).collect();
         let mut expected = Tally::default();
         for entry in &entries {
-            if *entry < ENTRIES {
+            if *entry < extent.entries {
                 expected.hit(&replacement(*entry));
             } else {
                 expected.miss();
@@ -104,22 +159,27 @@ fn batch(session: &mut impl Session, keys: KeySpace) -> Result<()> {
     Ok(())
 }
 
-fn count(session: &mut impl Session, keys: KeySpace) -> Result<()> {
+fn count(session: &mut impl Session, keys: KeySpace, extent: Extent) -> Result<()> {
     for sum in 1..=12 {
-        for entry in 0..50 {
+        for entry in 0..extent.counters {
             expect("a counter's sum is wrong", session.increment(&keys.key(entry))? == sum)?;
         }
     }
     Ok(())
 }
 
-fn pipeline(session: &mut impl Session, keys: KeySpace, values: &Values) -> Result<()> {
+fn pipeline(
+    session: &mut impl Session,
+    keys: KeySpace,
+    values: &Values,
+    extent: Extent,
+) -> Result<()> {
     let mut out = Vec::new();
     let mut tally = Tally::default();
     let op = |entry: u32, kind| Op { key: keys.key(entry), value: entry, kind };
     let mut expected = Tally::default();
     let mut ops = Vec::new();
-    for entry in 0..100 {
+    for entry in 0..extent.pipelined {
         // Within one pipeline an operation sees the ones before it.
         ops.extend([
             op(entry, Kind::Get),
@@ -137,10 +197,10 @@ fn pipeline(session: &mut impl Session, keys: KeySpace, values: &Values) -> Resu
     expect("pipelined operations give other answers than single ones", tally == expected)
 }
 
-fn read_through(session: &mut impl Session, keys: KeySpace) -> Result<()> {
+fn read_through(session: &mut impl Session, keys: KeySpace, extent: Extent) -> Result<()> {
     let mut out = Vec::new();
     let value = [7_u8; 100];
-    let all: Vec<Key> = (0..200).map(|entry| keys.key(entry)).collect();
+    let all: Vec<Key> = (0..2 * extent.pipelined).map(|entry| keys.key(entry)).collect();
     for round in 0..2 {
         let mut tally = Tally::default();
         for group in all.chunks(session.depth()) {

@@ -1,18 +1,82 @@
 //! What an engine must offer to be measured: the same few operations, the same bytes in and out.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::workloads::stream::{Kind, Op, Values};
 
 /// Bytes of a key.
 pub(crate) const KEY_LEN: usize = 16;
+/// Writes of a load that share a transaction or batch.
+pub(crate) const GROUP: usize = 1000;
 /// A key as the streams hold it; engines see a slice.
 pub(crate) type Key = [u8; KEY_LEN];
+
+/// What an acknowledged write survives. Rows of different classes never share a table.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub(crate) enum Durability {
+    /// Nothing: it ends with the process.
+    #[default]
+    D0,
+    /// The death of the process, kill -9 included, while the operating system runs on.
+    D1,
+    /// A power cut, but for what was acknowledged in the last second.
+    D2,
+    /// A power cut.
+    D3,
+}
+
+impl Durability {
+    /// Classes of stores in files.
+    pub(crate) const OF_FILES: [Durability; 3] = [Durability::D1, Durability::D2, Durability::D3];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Durability::D0 => "D0",
+            Durability::D1 => "D1",
+            Durability::D2 => "D2",
+            Durability::D3 => "D3",
+        }
+    }
+
+    /// What the class promises of an acknowledged write.
+    pub(crate) fn promise(self) -> &'static str {
+        match self {
+            Durability::D0 => "nothing survives the process",
+            Durability::D1 => "survives the death of the process",
+            Durability::D2 => "survives a power cut unless it came in the last second",
+            Durability::D3 => "survives a power cut",
+        }
+    }
+
+    /// By its name.
+    pub(crate) fn find(name: &str) -> Option<Durability> {
+        Durability::OF_FILES.into_iter().find(|class| class.name() == name)
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub(crate) fn is_volatile(&self) -> bool {
+        *self == Durability::D0
+    }
+}
+
+/// Where a store in files lives, and what it promises.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Home {
+    pub(crate) durability: Durability,
+    /// An existing folder for this store alone.
+    pub(crate) folder: PathBuf,
+}
 
 /// What an engine is opened with.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
+    /// `None`: the store is volatile.
+    pub(crate) home: Option<Home>,
     /// Memory the engine may use, where it can be told so.
     pub(crate) budget_bytes: u64,
     /// Entries the engine may hold, where it counts these instead.
@@ -139,6 +203,17 @@ pub(crate) trait Engine: Sync + Sized {
         Counts::default()
     }
 
+    /// Ends a store in files cleanly, so that opening it again can be measured.
+    fn close(self) -> Result<()> {
+        drop(self);
+        Ok(())
+    }
+
+    /// The process that writes the store's files.
+    fn writer(&self) -> u32 {
+        std::process::id()
+    }
+
     /// Processor time that another process has spent for the engine, in seconds.
     fn server_cpu_seconds(&self) -> Result<f64> {
         Ok(0.0)
@@ -151,6 +226,11 @@ pub(crate) trait Session {
     fn get(&mut self, key: &[u8], out: &mut Vec<u8>) -> Result<bool>;
 
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
+
+    /// Removes a key that is there. Only stores in files are asked for it.
+    fn delete(&mut self, _key: &[u8]) -> Result<()> {
+        Err(Fault::new("deletes are measured in files only"))
+    }
 
     /// Adds one, from zero if the key is new, and returns the sum.
     fn increment(&mut self, key: &[u8]) -> Result<i64>;
@@ -222,7 +302,7 @@ pub(crate) trait Session {
         Ok(())
     }
 
-    /// Around the load: an engine with transactions groups its writes in between.
+    /// Around the load: an engine with transactions or batches groups its writes in between, [`GROUP`] at a time.
     fn loading(&mut self, _on: bool) -> Result<()> {
         Ok(())
     }

@@ -3,14 +3,20 @@
 pub(crate) mod conformance;
 pub(crate) mod contract;
 mod dashmap;
+mod every_second;
+mod fjall;
+mod grouped;
 mod hashbrown;
 mod integers;
+mod lmdb;
 mod lru;
 mod moka;
 mod noop;
 mod nyala;
 mod papaya;
+pub(crate) mod pwrite;
 mod quick_cache;
+mod redb;
 pub(crate) mod redis;
 mod redis_server;
 mod resp;
@@ -29,8 +35,8 @@ use std::sync::Arc;
 
 use crate::fault::Result;
 use crate::measure::unit::{self, Emit, Unit};
-use conformance::check;
-use contract::{Config, Engine, Info};
+use conformance::{Extent, check};
+use contract::{Config, Durability, Engine, Info};
 
 /// How an engine enters the plan: which sizes it is asked for, and what the estimate of time assumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub(crate) enum Class {
     Harness,
     /// A storage engine or a server: the common size only.
     Slow,
+    /// It lives in files, and nowhere else.
+    Files,
 }
 
 /// An engine of the list.
@@ -54,6 +62,8 @@ pub(crate) enum Class {
 pub(crate) struct Listed {
     pub(crate) name: &'static str,
     pub(crate) class: Class,
+    /// Durability classes that it has in files.
+    pub(crate) in_files: &'static [Durability],
     /// Nanoseconds that a set took while loading on the reference machine; for the estimate of time only.
     pub(crate) load_ns: u32,
     /// Opens the engine, holds it to its contract and introduces it: a server introduces one row a pipeline.
@@ -63,10 +73,11 @@ pub(crate) struct Listed {
 }
 
 /// Every engine, in the order of tables. A new one needs its file and its line here.
-pub(crate) const ALL: [Listed; 14] = [
+pub(crate) const ALL: [Listed; 18] = [
     Listed {
         name: "nyala",
         class: Class::Memory,
+        in_files: &Durability::OF_FILES,
         load_ns: 300,
         introduce: store::<nyala::Nyala>,
         measure: unit::measure::<nyala::Nyala>,
@@ -74,6 +85,7 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "hashbrown",
         class: Class::Memory,
+        in_files: &[],
         load_ns: 600,
         introduce: store::<hashbrown::Hashbrown>,
         measure: unit::measure::<hashbrown::Hashbrown>,
@@ -81,6 +93,7 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "dashmap",
         class: Class::Memory,
+        in_files: &[],
         load_ns: 650,
         introduce: store::<dashmap::Dash>,
         measure: unit::measure::<dashmap::Dash>,
@@ -88,6 +101,7 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "papaya",
         class: Class::Memory,
+        in_files: &[],
         load_ns: 900,
         introduce: store::<papaya::Papaya>,
         measure: unit::measure::<papaya::Papaya>,
@@ -95,6 +109,7 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "scc",
         class: Class::Memory,
+        in_files: &[],
         load_ns: 600,
         introduce: store::<scc::Scc>,
         measure: unit::measure::<scc::Scc>,
@@ -102,6 +117,7 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "quick_cache",
         class: Class::Cache,
+        in_files: &[],
         load_ns: 700,
         introduce: store::<quick_cache::Quick>,
         measure: unit::measure::<quick_cache::Quick>,
@@ -109,6 +125,7 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "moka",
         class: Class::Cache,
+        in_files: &[],
         load_ns: 2000,
         introduce: store::<moka::Moka>,
         measure: unit::measure::<moka::Moka>,
@@ -116,6 +133,7 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "lru",
         class: Class::Policy,
+        in_files: &[],
         load_ns: 600,
         introduce: store::<lru::Lru>,
         measure: unit::measure::<lru::Lru>,
@@ -123,6 +141,7 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "s3fifo",
         class: Class::Policy,
+        in_files: &[],
         load_ns: 600,
         introduce: store::<s3fifo::S3Fifo>,
         measure: unit::measure::<s3fifo::S3Fifo>,
@@ -130,6 +149,7 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "sqlite",
         class: Class::Slow,
+        in_files: &Durability::OF_FILES,
         load_ns: 3500,
         introduce: store::<sqlite::Sqlite>,
         measure: unit::measure::<sqlite::Sqlite>,
@@ -137,20 +157,55 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "rocksdb",
         class: Class::Slow,
+        in_files: &Durability::OF_FILES,
         load_ns: 5500,
         introduce: store::<rocksdb::Rocks>,
         measure: unit::measure::<rocksdb::Rocks>,
     },
     Listed {
+        name: "lmdb",
+        class: Class::Files,
+        in_files: &[Durability::D1, Durability::D3],
+        load_ns: 3000,
+        introduce: in_files_alone,
+        measure: unit::measure::<lmdb::Lmdb>,
+    },
+    Listed {
+        name: "redb",
+        class: Class::Files,
+        in_files: &[Durability::D2, Durability::D3],
+        load_ns: 6000,
+        introduce: in_files_alone,
+        measure: unit::measure::<redb::Redb>,
+    },
+    Listed {
+        name: "fjall",
+        class: Class::Files,
+        in_files: &Durability::OF_FILES,
+        load_ns: 3000,
+        introduce: in_files_alone,
+        measure: unit::measure::<fjall::Fjall>,
+    },
+    Listed {
         name: "redis",
         class: Class::Slow,
+        in_files: &Durability::OF_FILES,
         load_ns: 2600,
         introduce: redis_rows,
         measure: unit::measure_redis,
     },
     Listed {
+        name: "pwrite",
+        class: Class::Files,
+        in_files: &[Durability::D3],
+        load_ns: 10,
+        introduce: in_files_alone,
+        measure: unit::measure::<pwrite::Pwrite>,
+    },
+    Listed {
         name: "noop",
         class: Class::Harness,
+        in_files: &[],
         load_ns: 10,
         introduce: floor::<noop::Noop>,
         measure: unit::measure::<noop::Noop>,
@@ -158,6 +213,7 @@ pub(crate) const ALL: [Listed; 14] = [
     Listed {
         name: "roofline",
         class: Class::Hardware,
+        in_files: &[],
         load_ns: 150,
         introduce: floor::<roofline::Roofline>,
         measure: unit::measure::<roofline::Roofline>,
@@ -169,19 +225,25 @@ pub(crate) fn find(name: &str) -> Option<&'static Listed> {
 }
 
 /// The budget of an introduction: small, and enough for the conformance check.
-fn small(threads: usize) -> Config {
-    Config { budget_bytes: 64 << 20, capacity: 1 << 16, evicts: false, threads }
+pub(crate) fn small(threads: usize) -> Config {
+    Config { home: None, budget_bytes: 64 << 20, capacity: 1 << 16, evicts: false, threads }
 }
 
 fn store<E: Engine>() -> Result<Vec<Info>> {
     E::available()?;
     // Once as it is measured on one thread and once as on two: SQLite, for one, opens another database then.
-    let info = E::open(&small(1)).and_then(|engine| check(&engine, 0).map(|()| engine.info()))?;
-    check(&E::open(&small(2))?, 0)?;
+    let info = E::open(&small(1))
+        .and_then(|engine| check(&engine, 0, Extent::FULL).map(|()| engine.info()))?;
+    check(&E::open(&small(2))?, 0, Extent::FULL)?;
     if E::COUNTS_BYTES {
-        check(&E::open(&Config { evicts: true, ..small(1) })?, 0)?;
+        check(&E::open(&Config { evicts: true, ..small(1) })?, 0, Extent::FULL)?;
     }
     Ok(vec![info])
+}
+
+/// It has no volatile row.
+fn in_files_alone() -> Result<Vec<Info>> {
+    Ok(Vec::new())
 }
 
 fn floor<E: Engine>() -> Result<Vec<Info>> {
@@ -191,11 +253,11 @@ fn floor<E: Engine>() -> Result<Vec<Info>> {
 
 fn redis_rows() -> Result<Vec<Info>> {
     redis::Redis::available()?;
-    let server = Arc::new(redis_server::Server::start()?);
+    let server = Arc::new(redis_server::Server::start(None)?);
     let mut infos = Vec::new();
     for (turn, depth) in (0..).zip(redis::DEPTHS) {
         let redis = redis::Redis::on(&server, depth);
-        check(&redis, turn)?;
+        check(&redis, turn, Extent::FULL)?;
         infos.push(redis.info());
     }
     infos.extend(redis::DEPTHS.map(|depth| redis::Ping::on(&server, depth).info()));
@@ -203,5 +265,5 @@ fn redis_rows() -> Result<Vec<Info>> {
 }
 
 pub(crate) fn redis_server() -> Result<Arc<redis_server::Server>> {
-    redis_server::Server::start().map(Arc::new)
+    redis_server::Server::start(None).map(Arc::new)
 }

@@ -1,13 +1,35 @@
 //! Nyala through its public Rust interface, as an application calls it.
 
+use std::time::Duration;
+
 use nyala::{Eviction, Options, Store};
 
-use super::contract::{Config, Counts, Engine, Group, Info, Key, Session, Tally};
+use super::contract::{
+    Config, Counts, Durability, Engine, GROUP, Group, Home, Info, Key, Session, Tally,
+};
+use super::grouped::Grouped;
 use crate::fault::{Context, Result};
+
+/// The store's file in its folder.
+const FILE: &str = "store.nyala";
+/// A file's cap over the budget of memory. The other engines' files have no cap; this one is not to be made to clean by it.
+const FILE_BUDGETS: u64 = 2;
 
 #[derive(Debug)]
 pub(crate) struct Nyala {
     store: Store,
+    durability: Durability,
+}
+
+fn in_file(home: &Home, budget_bytes: u64) -> Options {
+    let durability = match home.durability {
+        Durability::D0 | Durability::D1 => nyala::Durability::Process,
+        Durability::D2 => nyala::Durability::Interval(Duration::from_secs(1)),
+        Durability::D3 => nyala::Durability::Sync,
+    };
+    Options::file(home.folder.join(FILE))
+        .max_bytes(FILE_BUDGETS * budget_bytes)
+        .durability(durability)
 }
 
 impl Engine for Nyala {
@@ -18,9 +40,13 @@ impl Engine for Nyala {
 
     fn open(config: &Config) -> Result<Nyala> {
         let eviction = if config.evicts { Eviction::Adaptive } else { Eviction::None };
-        let options = Options::memory(config.budget_bytes).eviction(eviction);
+        let options = match &config.home {
+            Some(home) => in_file(home, config.budget_bytes),
+            None => Options::memory(config.budget_bytes).eviction(eviction),
+        };
         let store = Store::open(options).context(|| "nyala: open".to_owned())?;
-        Ok(Nyala { store })
+        let durability = config.home.as_ref().map_or(Durability::D0, |home| home.durability);
+        Ok(Nyala { store, durability })
     }
 
     fn info(&self) -> Info {
@@ -32,14 +58,7 @@ impl Engine for Nyala {
             note: None,
             group: Group::InProcess,
             floor: false,
-            settings: vec![
-                "Options::memory(max_bytes), max_bytes = twice the live data; nothing else set"
-                    .to_owned(),
-                "experiments with eviction: Eviction::Adaptive and the max_bytes at which it holds as many entries as the others"
-                    .to_owned(),
-                "get_into for reads, get_many for batches, increment for counters (decimal text)"
-                    .to_owned(),
-            ],
+            settings: settings(self.durability),
         }
     }
 
@@ -54,13 +73,60 @@ impl Engine for Nyala {
     }
 
     fn session(&self) -> Result<NyalaSession<'_>> {
-        Ok(NyalaSession { store: &self.store })
+        Ok(NyalaSession {
+            store: &self.store,
+            group: Grouped::default(),
+            in_file: !self.durability.is_volatile(),
+        })
     }
+}
+
+fn settings(durability: Durability) -> Vec<String> {
+    let level = match durability {
+        Durability::D0 => {
+            return vec![
+                "Options::memory(max_bytes), max_bytes = twice the live data; nothing else set"
+                    .to_owned(),
+                "experiments with eviction: Eviction::Adaptive and the max_bytes at which it holds as many entries as the others"
+                    .to_owned(),
+                "get_into for reads, get_many for batches, increment for counters (decimal text)"
+                    .to_owned(),
+            ];
+        }
+        Durability::D1 => "Process",
+        Durability::D2 => "Interval(1 s)",
+        Durability::D3 => "Sync",
+    };
+    vec![
+        format!("Options::file(path), Durability::{level}"),
+        format!(
+            "max_bytes of the file = {FILE_BUDGETS} times the budget that the others get as memory; the index lives in memory beside it"
+        ),
+        format!("get_into, get_many, set, delete; load by set_many of {GROUP}"),
+    ]
 }
 
 #[derive(Debug)]
 pub(crate) struct NyalaSession<'a> {
     store: &'a Store,
+    group: Grouped,
+    in_file: bool,
+}
+
+impl NyalaSession<'_> {
+    #[cold]
+    fn flush(&mut self) -> Result<()> {
+        if self.group.is_empty() {
+            return Ok(());
+        }
+        let pairs: Vec<(&[u8], &[u8])> = self.group.pairs().collect();
+        let outcomes = self.store.set_many(&pairs).context(|| "nyala: set_many".to_owned())?;
+        for outcome in outcomes {
+            outcome.context(|| "nyala: set_many".to_owned())?;
+        }
+        self.group.clear();
+        Ok(())
+    }
 }
 
 impl Session for NyalaSession<'_> {
@@ -71,7 +137,14 @@ impl Session for NyalaSession<'_> {
 
     #[inline]
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        if self.group.collects() {
+            return if self.group.push(key, value) { self.flush() } else { Ok(()) };
+        }
         self.store.set(key, value).context(|| "nyala: set".to_owned())
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<()> {
+        self.store.delete(key).map(drop).context(|| "nyala: delete".to_owned())
     }
 
     #[inline]
@@ -91,5 +164,11 @@ impl Session for NyalaSession<'_> {
                 None => tally.miss(),
             })
             .context(|| "nyala: get_many".to_owned())
+    }
+
+    fn loading(&mut self, on: bool) -> Result<()> {
+        // In memory a load is so many sets, as for the maps.
+        self.group.collect(on && self.in_file);
+        self.flush()
     }
 }

@@ -1,10 +1,10 @@
-//! Redis without persistence, over loopback TCP: another process behind a socket, so a group of its own. The PING floor
-//! beside it makes the same round trips for a command that touches no data; what is above the floor is Redis.
+//! Redis over loopback TCP: another process behind a socket, so a group of its own. The PING floor beside it makes the same
+//! round trips for a command that touches no data; what is above the floor is Redis. In files its log is what lasts.
 
 use std::sync::Arc;
 
-use super::contract::{Config, Engine, Group, Info, Key, Session, Tally};
-use super::redis_server::{ARGUMENTS, Server, available};
+use super::contract::{Config, Durability, Engine, GROUP, Group, Info, Key, Session, Tally};
+use super::redis_server::{ARGUMENTS, Server, appending, available};
 use super::resp::{Client, Reply};
 use crate::fault::{Fault, Result};
 use crate::measure::process;
@@ -18,6 +18,7 @@ pub(crate) const DEPTHS: [usize; 2] = [1, 32];
 pub(crate) struct Redis {
     server: Arc<Server>,
     depth: usize,
+    durability: Durability,
 }
 
 /// The same server, asked for nothing but an answer.
@@ -29,7 +30,7 @@ pub(crate) struct Ping {
 
 impl Redis {
     pub(crate) fn on(server: &Arc<Server>, depth: usize) -> Redis {
-        Redis { server: Arc::clone(server), depth }
+        Redis { server: Arc::clone(server), depth, durability: Durability::D0 }
     }
 }
 
@@ -39,9 +40,12 @@ impl Ping {
     }
 }
 
-fn settings(depth: usize) -> Vec<String> {
-    let arguments =
-        ARGUMENTS.map(|argument| if argument.is_empty() { "''" } else { argument }).join(" ");
+fn settings(depth: usize, arguments: &[&str]) -> Vec<String> {
+    let quoted: Vec<&str> = arguments
+        .iter()
+        .map(|argument| if argument.is_empty() { "''" } else { *argument })
+        .collect();
+    let arguments = quoted.join(" ");
     vec![
         format!("redis-server {arguments}; everything else as shipped; no memory limit"),
         format!(
@@ -59,15 +63,25 @@ impl Engine for Redis {
         available()
     }
 
-    fn open(_config: &Config) -> Result<Redis> {
-        Ok(Redis { server: Arc::new(Server::start()?), depth: 1 })
+    fn open(config: &Config) -> Result<Redis> {
+        let server = Arc::new(Server::start(config.home.as_ref())?);
+        let durability = config.home.as_ref().map_or(Durability::D0, |home| home.durability);
+        Ok(Redis { server, depth: 1, durability })
     }
 
     fn info(&self) -> Info {
-        let mut settings = settings(self.depth);
+        let volatile = self.durability.is_volatile();
+        let mut settings = if volatile {
+            settings(self.depth, &ARGUMENTS)
+        } else {
+            settings(self.depth, &appending(self.durability))
+        };
         settings.push("a batch is one MGET of 32 keys; a counter is INCR".to_owned());
+        if !volatile {
+            settings.push(format!("load: {GROUP} commands a pipeline"));
+        }
         Info {
-            name: format!("redis-p{}", self.depth),
+            name: if volatile { format!("redis-p{}", self.depth) } else { "redis".to_owned() },
             title: format!("Redis, pipeline {}", self.depth),
             version: self.server.version().unwrap_or_else(|_| "unknown".to_owned()),
             note: None,
@@ -78,7 +92,17 @@ impl Engine for Redis {
     }
 
     fn session(&self) -> Result<RedisSession> {
-        Ok(RedisSession { client: Client::connect(self.server.port())?, depth: self.depth })
+        let client = Client::connect(self.server.port())?;
+        let grouped = !self.durability.is_volatile();
+        Ok(RedisSession { client, depth: self.depth, grouped, queued: None })
+    }
+
+    fn close(self) -> Result<()> {
+        Arc::into_inner(self.server).ok_or_else(|| Fault::new("Redis is still in use"))?.shut_down()
+    }
+
+    fn writer(&self) -> u32 {
+        self.server.process()
     }
 
     fn memory_bytes(&self) -> Result<u64> {
@@ -95,7 +119,7 @@ impl Engine for Ping {
     const SAMPLE_EVERY: u32 = 1;
 
     fn open(_config: &Config) -> Result<Ping> {
-        Ok(Ping { server: Arc::new(Server::start()?), depth: 1 })
+        Ok(Ping { server: Arc::new(Server::start(None)?), depth: 1 })
     }
 
     fn info(&self) -> Info {
@@ -106,7 +130,7 @@ impl Engine for Ping {
             note: None,
             group: Group::Socket,
             floor: true,
-            settings: settings(self.depth),
+            settings: settings(self.depth, &ARGUMENTS),
         }
     }
 
@@ -123,9 +147,25 @@ impl Engine for Ping {
 pub(crate) struct RedisSession {
     client: Client,
     depth: usize,
+    /// Whether a load groups its commands.
+    grouped: bool,
+    /// Commands of a load that were not sent yet; `None` where there is none.
+    queued: Option<usize>,
 }
 
 impl RedisSession {
+    /// Sends what a load has collected.
+    fn flush(&mut self) -> Result<()> {
+        let Some(queued) = self.queued.as_mut() else {
+            return Ok(());
+        };
+        let queued = std::mem::take(queued);
+        if queued > 0 {
+            self.client.send()?;
+        }
+        (0..queued).try_for_each(|_| self.expect_stored())
+    }
+
     /// Copies the value of a read's reply; whether there was one.
     #[inline]
     fn copy_value(&mut self, out: &mut Vec<u8>) -> Result<bool> {
@@ -177,8 +217,24 @@ impl Session for RedisSession {
 
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.client.command(&[b"SET", key, value]);
+        if let Some(queued) = &mut self.queued {
+            *queued += 1;
+            return if *queued == GROUP { self.flush() } else { Ok(()) };
+        }
         self.client.send()?;
         self.expect_stored()
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<()> {
+        self.client.command(&[b"DEL", key]);
+        self.client.send()?;
+        self.sum().map(drop)
+    }
+
+    fn loading(&mut self, on: bool) -> Result<()> {
+        self.flush()?;
+        self.queued = (on && self.grouped).then_some(0);
+        Ok(())
     }
 
     fn increment(&mut self, key: &[u8]) -> Result<i64> {
@@ -220,6 +276,9 @@ impl Session for RedisSession {
         out: &mut Vec<u8>,
         tally: &mut Tally,
     ) -> Result<()> {
+        if self.queued.is_some() {
+            return ops.iter().try_for_each(|op| self.set(&op.key, values.at(op.value)));
+        }
         for op in ops {
             match op.kind {
                 Kind::Get => self.client.command(&[b"GET", &op.key]),

@@ -1,17 +1,29 @@
-//! A Redis server of our own: started without persistence on a free loopback port, and stopped with us.
+//! A Redis server of our own: started on a free loopback port, without persistence or with a log in a folder, and stopped with us.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::contract::{Durability, Home};
 use super::resp::{Client, Reply};
 use crate::fault::{Context, Fault, Result};
 
 /// What the server is told beyond its defaults; printed in the report.
 pub(crate) const ARGUMENTS: [&str; 6] = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
 
-const START_LIMIT: Duration = Duration::from_secs(10);
+/// What it is told of its log in a durability class.
+pub(crate) fn appending(durability: Durability) -> [&'static str; 8] {
+    let sync = match durability {
+        Durability::D0 | Durability::D1 => "no",
+        Durability::D2 => "everysec",
+        Durability::D3 => "always",
+    };
+    ["--save", "", "--appendonly", "yes", "--appendfsync", sync, "--bind", "127.0.0.1"]
+}
+
+/// Reading a log of a million entries takes seconds.
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -35,11 +47,12 @@ pub(crate) fn available() -> Result<()> {
 }
 
 impl Server {
-    pub(crate) fn start() -> Result<Server> {
+    /// Without a home nothing is kept.
+    pub(crate) fn start(home: Option<&Home>) -> Result<Server> {
         // The port may be taken between asking for it and binding it: then the next try asks for another.
         let mut last = Fault::new("redis-server did not start");
         for _ in 0..5 {
-            match Server::start_once() {
+            match Server::start_once(home) {
                 Ok(server) => return Ok(server),
                 Err(fault) => last = fault,
             }
@@ -47,7 +60,7 @@ impl Server {
         Err(last)
     }
 
-    fn start_once() -> Result<Server> {
+    fn start_once(home: Option<&Home>) -> Result<Server> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
             .context(|| "no free port on 127.0.0.1".to_owned())?
@@ -55,13 +68,16 @@ impl Server {
         let mut command = Command::new("redis-server");
         command
             .args(["--port", &port.to_string(), "--daemonize", "no", "--loglevel", "warning"])
-            .args(ARGUMENTS)
-            .current_dir(std::env::temp_dir())
+            .current_dir(home.map_or_else(std::env::temp_dir, |home| home.folder.clone()))
             // A tunable for glibc's malloc is not Redis's default: the server runs as its package runs it.
             .env_remove("GLIBC_TUNABLES")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        match home {
+            Some(home) => command.args(appending(home.durability)),
+            None => command.args(ARGUMENTS),
+        };
         die_with_parent(&mut command);
         let child = command.spawn().context(|| "cannot start redis-server".to_owned())?;
         let mut server = Server { child, port };
@@ -78,8 +94,10 @@ impl Server {
             if let Ok(mut client) = Client::connect(self.port) {
                 client.command(&[b"PING"]);
                 client.send()?;
-                client.reply()?;
-                return Ok(());
+                // An error says that it still reads its log.
+                if client.reply().is_ok() {
+                    return Ok(());
+                }
             }
             if started.elapsed() > START_LIMIT {
                 return Err(Fault::new(format!(
@@ -87,8 +105,16 @@ impl Server {
                     START_LIMIT.as_secs()
                 )));
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Lets it end by itself, its log synced.
+    pub(crate) fn shut_down(mut self) -> Result<()> {
+        let mut client = Client::connect(self.port)?;
+        client.command(&[b"SHUTDOWN"]);
+        client.send()?;
+        self.child.wait().context(|| "redis-server did not shut down".to_owned()).map(drop)
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -1,15 +1,18 @@
-//! RocksDB with its log switched off, from the shared library that the distribution ships.
+//! RocksDB from the shared library that the distribution ships: volatile with its log switched off, durable with it.
 //!
-//! Its files lie in a memory file system where there is one, since nothing here is meant to last.
+//! Files that are not meant to last lie in a memory file system where there is one.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_int, c_uchar};
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::contract::{Config, Engine, Group, Info, Key, Session, Tally};
+use super::contract::{Config, Durability, Engine, GROUP, Group, Info, Key, Session, Tally};
+use super::every_second::EverySecond;
+use super::grouped::Grouped;
 use super::rocksdb_api::{Api, Object};
 use crate::fault::{Context, Result};
 use crate::measure::process;
@@ -29,20 +32,45 @@ const BINARY_SEARCH_AND_HASH: i32 = 1;
 
 #[derive(Debug)]
 pub(crate) struct Rocks {
-    api: Api,
+    // Ends before the database is closed.
+    syncs: Option<EverySecond>,
+    api: Arc<Api>,
     db: Object,
     family: Object,
     reading: Object,
     writing: Object,
     cache: Object,
-    directory: PathBuf,
-    in_memory: bool,
+    place: Place,
     counters: Vec<Mutex<()>>,
 }
 
 // SAFETY: RocksDB documents its database, column family and const option objects as safe for concurrent use, and this
 // type only ever passes them on; they are destroyed in `drop`, when no session borrows it any more.
 unsafe impl Sync for Rocks {}
+
+/// Where the files are and what they are for.
+#[derive(Debug, Clone)]
+struct Place {
+    directory: PathBuf,
+    durability: Durability,
+    /// In a memory file system.
+    in_memory: bool,
+}
+
+/// A database that another thread syncs.
+struct Synced(Object);
+
+// SAFETY: RocksDB documents its database as safe for concurrent use, and the thread ends before it is closed.
+unsafe impl Send for Synced {}
+
+impl Synced {
+    fn sync(&self, api: &Api) -> Result<()> {
+        let mut error = null_mut();
+        // SAFETY: the database is open for as long as the thread runs that calls this.
+        unsafe { (api.flush_wal)(self.0, 1, &raw mut error) };
+        api.check(error, "flush_wal")
+    }
+}
 
 /// A directory in memory if it has room for several times the data (containers often give 64 MiB there), else an ordinary one.
 fn choose_directory(budget_bytes: u64) -> (PathBuf, bool) {
@@ -72,9 +100,10 @@ impl Rocks {
         clippy::multiple_unsafe_ops_per_block,
         reason = "one argument covers the whole sequence of calls"
     )]
-    fn open_at(api: Api, directory: PathBuf, in_memory: bool, budget_bytes: u64) -> Result<Rocks> {
-        let path = CString::new(directory.as_os_str().as_encoded_bytes())
-            .context(|| format!("{} cannot be a path", directory.display()))?;
+    fn open_at(api: Api, place: Place, budget_bytes: u64) -> Result<Rocks> {
+        let path = CString::new(place.directory.as_os_str().as_encoded_bytes())
+            .context(|| format!("{} cannot be a path", place.directory.display()))?;
+        let volatile = place.durability.is_volatile();
         let cache_bytes =
             usize::try_from(budget_bytes).context(|| format!("cache of {budget_bytes} bytes"))?;
         let mut error = null_mut();
@@ -96,7 +125,7 @@ impl Rocks {
             (api.block_based_options_set_data_block_hash_ratio)(table, 0.75);
             let options = (api.options_create)();
             (api.options_set_create_if_missing)(options, 1);
-            (api.options_set_error_if_exists)(options, 1);
+            (api.options_set_error_if_exists)(options, c_uchar::from(volatile));
             (api.options_set_compression)(options, NO_COMPRESSION);
             (api.options_set_write_buffer_size)(options, MEMTABLE_BYTES);
             (api.options_set_max_background_jobs)(options, 2);
@@ -115,12 +144,19 @@ impl Rocks {
             (api.options_destroy)(options);
             (api.block_based_options_destroy)(table);
             let writing = (api.writeoptions_create)();
-            (api.writeoptions_disable_WAL)(writing, 1);
+            (api.writeoptions_disable_WAL)(writing, c_int::from(volatile));
+            let synced = place.durability == Durability::D3;
+            (api.writeoptions_set_sync)(writing, c_uchar::from(synced));
             (db, (api.readoptions_create)(), writing, cache)
         };
         api.check(error, "open")?;
         let counters = (0..COUNTER_LOCKS).map(|_| Mutex::new(())).collect();
-        Ok(Rocks { api, db, family, reading, writing, cache, directory, in_memory, counters })
+        let api = Arc::new(api);
+        let syncs = (place.durability == Durability::D2).then(|| {
+            let (api, synced) = (Arc::clone(&api), Synced(db));
+            EverySecond::call(move || synced.sync(&api))
+        });
+        Ok(Rocks { syncs, api, db, family, reading, writing, cache, place, counters })
     }
 
     fn property(&self, name: &std::ffi::CStr) -> u64 {
@@ -137,6 +173,7 @@ impl Drop for Rocks {
         reason = "one argument covers the whole sequence of calls"
     )]
     fn drop(&mut self) {
+        self.syncs = None;
         // SAFETY: each object was created by the library, is destroyed once, in the order that its header asks for, and no
         // session can be left, since sessions borrow `self`.
         unsafe {
@@ -146,8 +183,10 @@ impl Drop for Rocks {
             (self.api.writeoptions_destroy)(self.writing);
             (self.api.cache_destroy)(self.cache);
         }
-        // What cannot be removed is left for the system's own cleaning of temporary files.
-        let _ = std::fs::remove_dir_all(&self.directory);
+        if self.place.durability.is_volatile() {
+            // What cannot be removed is left for the system's own cleaning of temporary files.
+            let _ = std::fs::remove_dir_all(&self.place.directory);
+        }
     }
 }
 
@@ -160,9 +199,19 @@ impl Engine for Rocks {
     }
 
     fn open(config: &Config) -> Result<Rocks> {
-        remove_left_behind();
-        let (directory, in_memory) = choose_directory(config.budget_bytes);
-        Rocks::open_at(Api::load()?, directory, in_memory, config.budget_bytes)
+        let place = match &config.home {
+            Some(home) => Place {
+                directory: home.folder.join("rocksdb"),
+                durability: home.durability,
+                in_memory: false,
+            },
+            None => {
+                remove_left_behind();
+                let (directory, in_memory) = choose_directory(config.budget_bytes);
+                Place { directory, durability: Durability::D0, in_memory }
+            }
+        };
+        Rocks::open_at(Api::load()?, place, config.budget_bytes)
     }
 
     fn info(&self) -> Info {
@@ -171,8 +220,21 @@ impl Engine for Rocks {
         } else {
             "its build is unknown"
         };
-        let place =
-            if self.in_memory { "a memory file system" } else { "the temporary folder, on disk" };
+        let log = match self.place.durability {
+            Durability::D0 => {
+                let place = if self.place.in_memory {
+                    "a memory file system"
+                } else {
+                    "the temporary folder, on disk"
+                };
+                format!("write-ahead log off; files in {place}")
+            }
+            Durability::D1 => "write-ahead log on, sync = false".to_owned(),
+            Durability::D2 => {
+                "write-ahead log on, sync = false; FlushWAL(sync) every second".to_owned()
+            }
+            Durability::D3 => "write-ahead log on, sync = true; its own group commit".to_owned(),
+        };
         Info {
             name: "rocksdb".to_owned(),
             title: format!("RocksDB {}", self.api.version()),
@@ -181,18 +243,22 @@ impl Engine for Rocks {
             group: Group::InProcess,
             floor: false,
             settings: vec![
-                format!("write-ahead log off; files in {place}; no compression"),
+                format!("{log}; no compression"),
                 format!("block cache = the budget, bloom filter of {BLOOM_BITS} bits, memtable of {} MiB", MEMTABLE_BYTES >> 20),
                 "table format 5, xxh3 checksums, hash index in data blocks, 2 background jobs".to_owned(),
                 "reads by get_pinned, batches by batched_multi_get; flushed and compacted before reads are timed".to_owned(),
                 format!("counters: get and put under one of {COUNTER_LOCKS} locks (the C interface has no read-modify-write)"),
-                "its bytes an entry count the process and, where they lie in memory, its files".to_owned(),
+                if self.place.durability.is_volatile() {
+                    "its bytes an entry count the process and, where they lie in memory, its files".to_owned()
+                } else {
+                    format!("load by write batches of {GROUP}")
+                },
             ],
         }
     }
 
     fn session(&self) -> Result<RocksSession<'_>> {
-        Ok(RocksSession { rocks: self })
+        Ok(RocksSession { rocks: self, group: Grouped::default() })
     }
 
     fn settle(&self) -> Result<()> {
@@ -218,7 +284,8 @@ impl Engine for Rocks {
     }
 
     fn memory_bytes(&self) -> Result<u64> {
-        let files = if self.in_memory { process::bytes_below(&self.directory) } else { 0 };
+        let files =
+            if self.place.in_memory { process::bytes_below(&self.place.directory) } else { 0 };
         Ok(process::resident_bytes()? + files)
     }
 }
@@ -226,9 +293,29 @@ impl Engine for Rocks {
 #[derive(Debug)]
 pub(crate) struct RocksSession<'a> {
     rocks: &'a Rocks,
+    group: Grouped,
 }
 
 impl RocksSession<'_> {
+    /// Writes the collected pairs as one batch.
+    fn flush(&mut self) -> Result<()> {
+        let Rocks { api, db, writing, .. } = self.rocks;
+        // SAFETY: no arguments; the object is destroyed below.
+        let batch = unsafe { (api.writebatch_create)() };
+        for (key, value) in self.group.pairs() {
+            let (key_start, value_start) = (key.as_ptr().cast(), value.as_ptr().cast());
+            // SAFETY: a live object; key and value are copied during the call.
+            unsafe { (api.writebatch_put)(batch, key_start, key.len(), value_start, value.len()) };
+        }
+        let mut error = null_mut();
+        // SAFETY: live objects of the library.
+        unsafe { (api.write)(*db, *writing, batch, &raw mut error) };
+        // SAFETY: created above, not used again.
+        unsafe { (api.writebatch_destroy)(batch) };
+        self.group.clear();
+        api.check(error, "write")
+    }
+
     /// Copies the pinned value and unpins it; a null pin is a miss.
     fn copy_pinned(&self, pinned: Object, out: &mut Vec<u8>) -> bool {
         if pinned.is_null() {
@@ -264,6 +351,9 @@ impl Session for RocksSession<'_> {
     }
 
     fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        if self.group.collects() {
+            return if self.group.push(key, value) { self.flush() } else { Ok(()) };
+        }
         let Rocks { api, db, writing, .. } = self.rocks;
         let mut error = null_mut();
         let (key_start, value_start) = (key.as_ptr().cast(), value.as_ptr().cast());
@@ -272,6 +362,14 @@ impl Session for RocksSession<'_> {
             (api.put)(*db, *writing, key_start, key.len(), value_start, value.len(), &raw mut error)
         };
         api.check(error, "put")
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<()> {
+        let Rocks { api, db, writing, .. } = self.rocks;
+        let mut error = null_mut();
+        // SAFETY: live objects; the key is read during the call only.
+        unsafe { (api.delete)(*db, *writing, key.as_ptr().cast(), key.len(), &raw mut error) };
+        api.check(error, "delete")
     }
 
     fn increment(&mut self, key: &[u8]) -> Result<i64> {
@@ -286,13 +384,13 @@ impl Session for RocksSession<'_> {
     }
 
     fn get_many(&mut self, keys: &[Key], out: &mut Vec<u8>, tally: &mut Tally) -> Result<()> {
-        const GROUP: usize = 32;
+        const AT_ONCE: usize = 32;
         let Rocks { api, db, family, reading, .. } = self.rocks;
-        for keys in keys.chunks(GROUP) {
-            let mut starts = [std::ptr::null::<c_char>(); GROUP];
-            let mut lengths = [0_usize; GROUP];
-            let mut values: [Object; GROUP] = [null_mut(); GROUP];
-            let mut errors: [*mut c_char; GROUP] = [null_mut(); GROUP];
+        for keys in keys.chunks(AT_ONCE) {
+            let mut starts = [std::ptr::null::<c_char>(); AT_ONCE];
+            let mut lengths = [0_usize; AT_ONCE];
+            let mut values: [Object; AT_ONCE] = [null_mut(); AT_ONCE];
+            let mut errors: [*mut c_char; AT_ONCE] = [null_mut(); AT_ONCE];
             for ((start, length), key) in starts.iter_mut().zip(&mut lengths).zip(keys) {
                 *start = key.as_ptr().cast();
                 *length = key.len();
@@ -325,6 +423,12 @@ impl Session for RocksSession<'_> {
             outcome?;
         }
         Ok(())
+    }
+
+    fn loading(&mut self, on: bool) -> Result<()> {
+        // Volatile, with the log off, a load is so many sets.
+        self.group.collect(on && !self.rocks.place.durability.is_volatile());
+        if self.group.is_empty() { Ok(()) } else { self.flush() }
     }
 }
 

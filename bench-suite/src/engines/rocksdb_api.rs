@@ -74,6 +74,13 @@ functions! {
     writeoptions_create: fn() -> Object;
     writeoptions_destroy: fn(Object);
     writeoptions_disable_WAL: fn(Object, c_int);
+    writeoptions_set_sync: fn(Object, c_uchar);
+    writebatch_create: fn() -> Object;
+    writebatch_destroy: fn(Object);
+    writebatch_put: fn(Object, *const c_char, usize, *const c_char, usize);
+    write: fn(Object, Object, Object, ErrorOut);
+    delete: fn(Object, Object, *const c_char, usize, ErrorOut);
+    flush_wal: fn(Object, c_uchar, ErrorOut);
     readoptions_create: fn() -> Object;
     readoptions_destroy: fn(Object);
     put: fn(Object, Object, *const c_char, usize, *const c_char, usize, ErrorOut);

@@ -206,9 +206,14 @@ mod tests {
     fn a_load_writes_every_record() {
         let entries = 10_000;
         let budget_bytes = entries * 2 * (KEY_LEN + VALUE_LEN) as u64;
-        let table =
-            Roofline::open(&Config { budget_bytes, capacity: 0, evicts: false, threads: 1 })
-                .unwrap();
+        let table = Roofline::open(&Config {
+            home: None,
+            budget_bytes,
+            capacity: 0,
+            evicts: false,
+            threads: 1,
+        })
+        .unwrap();
         let mut session = table.session().unwrap();
         session.loading(true).unwrap();
         for entry in 0..entries {

@@ -1,13 +1,17 @@
-//! SQLite in memory: a `WITHOUT ROWID` table, prepared statements, one connection a thread.
+//! SQLite, in memory or in a file: a `WITHOUT ROWID` table, prepared statements, one connection a thread.
 //!
-//! One thread gets `:memory:`, SQLite's fastest form, which cannot be shared. Two threads share a database of its `memdb`
+//! In memory one thread gets `:memory:`, SQLite's fastest form, which cannot be shared. Two threads share a database of its `memdb`
 //! file system, each through a connection of its own; where writers collide they spin, because SQLite's own waiting sleeps
-//! for milliseconds.
+//! for milliseconds. In a file the log is written ahead (WAL), whose `synchronous` is the durability class.
+
+use std::ptr::NonNull;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Statement, ffi};
 
-use super::contract::{Config, Engine, Group, Info, Key, Session, Tally};
+use super::contract::{Config, Durability, Engine, GROUP, Group, Info, Key, Session, Tally};
+use super::every_second::EverySecond;
 use crate::fault::{Context, Fault, Result};
 
 const SCHEMA: &str =
@@ -16,63 +20,163 @@ const GET: &str = "SELECT v FROM kv WHERE k = ?1";
 const SET: &str = "INSERT INTO kv(k, v) VALUES(?1, ?2) ON CONFLICT(k) DO UPDATE SET v = excluded.v";
 const INCREMENT: &str = "INSERT INTO kv(k, v) VALUES(?1, CAST('1' AS BLOB)) ON CONFLICT(k) \
     DO UPDATE SET v = CAST(CAST(v AS INTEGER) + 1 AS BLOB) RETURNING CAST(v AS INTEGER)";
-/// Rows of a load that share a transaction.
-const LOAD_TRANSACTION: u32 = 1000;
+const DELETE: &str = "DELETE FROM kv WHERE k = ?1";
+const PAGE_BYTES: u32 = 4096;
+/// What SQLite's own build allows at most.
+const MAP_BYTES: u64 = 0x7fff_0000;
+/// The database's file in its folder.
+const FILE: &str = "store.sqlite";
 
 pub(crate) struct Sqlite {
+    // Ends before the connections do.
+    checkpoints: Option<EverySecond>,
     idle: Mutex<Vec<Handle>>,
     threads: usize,
     cache_kib: u64,
+    durability: Durability,
 }
 
-/// A connection with its statements. It lives as long as the process, which measures one engine and ends: a statement
-/// borrows its connection, and both must outlast every session.
+/// A connection with its statements, which borrow it: it is declared after them, so that they are dropped first.
 struct Handle {
     get: Statement<'static>,
     set: Statement<'static>,
     increment: Statement<'static>,
+    delete: Statement<'static>,
     begin: Statement<'static>,
     begin_writing: Statement<'static>,
     commit: Statement<'static>,
+    _connection: Owned,
+}
+
+/// A connection at an address of its own, given back when this is dropped.
+struct Owned(NonNull<Connection>);
+
+impl Owned {
+    fn new(connection: Connection) -> Owned {
+        Owned(NonNull::from(Box::leak(Box::new(connection))))
+    }
+
+    /// Not to be used after `self` is dropped; of those that are, `Handle` drops every one before.
+    fn lent(&self) -> &'static Connection {
+        // SAFETY: the box lives until `self` is dropped, and nobody takes a mutable reference to what is in it.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // SAFETY: it came out of `Box::leak` in `new`, is taken back once, and every statement on it has been dropped.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
 }
 
 // SAFETY: a `Connection` may move between threads, and is not to be shared. This one is reached through the
 // statements of this one handle alone, so handing the handle over hands over everything.
 unsafe impl Send for Handle {}
 
-impl Handle {
-    fn open(threads: usize, cache_kib: u64) -> Result<Handle> {
+/// How a database is opened: its name, and what is said to it before the first row.
+struct Opening {
+    name: String,
+    pragmas: String,
+    busy: fn(i32) -> bool,
+}
+
+impl Opening {
+    fn of(config: &Config) -> Opening {
+        let cache_kib = cache_kib(config);
+        let common = format!(
+            "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{cache_kib}; PRAGMA secure_delete = OFF;"
+        );
+        match &config.home {
+            None => Opening {
+                name: if config.threads == 1 { ":memory:" } else { "file:/nyala-bench?vfs=memdb" }
+                    .to_owned(),
+                pragmas: format!(
+                    "PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {common} {SCHEMA}"
+                ),
+                busy: |_| {
+                    std::thread::yield_now();
+                    true
+                },
+            },
+            // The size of pages is ignored once the log is written ahead.
+            Some(home) => Opening {
+                name: home.folder.join(FILE).display().to_string(),
+                pragmas: format!(
+                    "PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; \
+                     PRAGMA mmap_size = {MAP_BYTES}; {common} {SCHEMA}",
+                    synchronous(home.durability)
+                ),
+                busy: |tries| {
+                    // The lock may be held for as long as a sync takes.
+                    if tries < 16 {
+                        std::thread::yield_now();
+                    } else {
+                        std::thread::sleep(Duration::from_micros(100));
+                    }
+                    true
+                },
+            },
+        }
+    }
+
+    fn connect(&self) -> Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_URI;
-        let name = if threads == 1 { ":memory:" } else { "file:/nyala-bench?vfs=memdb" };
+        let name = &self.name;
         let mut connection = Connection::open_with_flags(name, flags)
             .context(|| format!("SQLite cannot open {name}"))?;
+        connection.busy_handler(Some(self.busy)).context(|| "SQLite: busy handler".to_owned())?;
         connection
-            .busy_handler(Some(|_| {
-                std::thread::yield_now();
-                true
-            }))
-            .context(|| "SQLite: busy handler".to_owned())?;
-        let pragmas = format!(
-            "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; \
-             PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{cache_kib}; PRAGMA secure_delete = OFF; {SCHEMA}"
-        );
-        connection.execute_batch(&pragmas).context(|| "SQLite: pragmas and schema".to_owned())?;
-        let connection: &'static Connection = Box::leak(Box::new(connection));
+            .execute_batch(&self.pragmas)
+            .context(|| "SQLite: pragmas and schema".to_owned())?;
+        Ok(connection)
+    }
+}
+
+fn synchronous(durability: Durability) -> &'static str {
+    match durability {
+        Durability::D0 | Durability::D1 => "OFF",
+        Durability::D2 => "NORMAL",
+        Durability::D3 => "FULL",
+    }
+}
+
+/// In memory the connections share their pages; in a file each has a cache, and together they have the budget.
+fn cache_kib(config: &Config) -> u64 {
+    let caches = if config.home.is_some() { config.threads as u64 } else { 1 };
+    config.budget_bytes.div_ceil(1024 * caches)
+}
+
+impl Handle {
+    fn open(opening: &Opening) -> Result<Handle> {
+        let owned = Owned::new(opening.connect()?);
         let prepare = |text: &str| {
-            connection.prepare(text).context(|| format!("SQLite cannot prepare {text}"))
+            owned.lent().prepare(text).context(|| format!("SQLite cannot prepare {text}"))
         };
         Ok(Handle {
             get: prepare(GET)?,
             set: prepare(SET)?,
             increment: prepare(INCREMENT)?,
+            delete: prepare(DELETE)?,
             begin: prepare("BEGIN")?,
             begin_writing: prepare("BEGIN IMMEDIATE")?,
             commit: prepare("COMMIT")?,
+            _connection: owned,
         })
     }
+}
+
+/// A checkpoint first syncs the log: `synchronous = NORMAL` alone syncs nothing until 1,000 pages are in it.
+fn checkpoint_every_second(opening: &Opening) -> Result<EverySecond> {
+    let connection = opening.connect()?;
+    Ok(EverySecond::call(move || {
+        connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            .context(|| "SQLite: checkpoint".to_owned())
+    }))
 }
 
 /// Memory statistics take a global lock at every allocation, and SQLite's own advice is to build without them.
@@ -87,29 +191,33 @@ impl Engine for Sqlite {
 
     fn open(config: &Config) -> Result<Sqlite> {
         without_memory_statistics();
-        let cache_kib = config.budget_bytes.div_ceil(1024);
-        let idle = (0..config.threads)
-            .map(|_| Handle::open(config.threads, cache_kib))
-            .collect::<Result<_>>()?;
-        Ok(Sqlite { idle: Mutex::new(idle), threads: config.threads, cache_kib })
+        let opening = Opening::of(config);
+        let durability = config.home.as_ref().map_or(Durability::D0, |home| home.durability);
+        let idle =
+            (0..config.threads).map(|_| Handle::open(&opening)).collect::<Result<Vec<_>>>()?;
+        let checkpoints = match durability {
+            Durability::D2 => Some(checkpoint_every_second(&opening)?),
+            _ => None,
+        };
+        let (idle, cache_kib) = (Mutex::new(idle), cache_kib(config));
+        Ok(Sqlite { checkpoints, idle, threads: config.threads, cache_kib, durability })
     }
 
     fn info(&self) -> Info {
         Info {
             name: "sqlite".to_owned(),
-            title: "SQLite in memory".to_owned(),
+            title: if self.durability.is_volatile() { "SQLite in memory" } else { "SQLite" }
+                .to_owned(),
             version: rusqlite::version().to_owned(),
             note: None,
             group: Group::InProcess,
             floor: false,
-            settings: vec![
-                format!("{SCHEMA}; prepared statements, one connection a thread without mutex"),
-                "one thread: :memory:; two threads: a shared database of the memdb file system, busy connections spin".to_owned(),
-                format!("journal_mode = OFF (fastest; a database that nobody keeps needs no rollback), synchronous = OFF, page_size = 4096, cache_size = the budget ({} KiB here), memory statistics off", self.cache_kib),
-                format!("load: {LOAD_TRANSACTION} rows a transaction; a batch: one read transaction; else one operation a transaction"),
-                format!("compiled from rusqlite {}'s bundled source at the suite's optimisation level", env!("VERSION_RUSQLITE")),
-            ],
+            settings: self.settings(),
         }
+    }
+
+    fn close(mut self) -> Result<()> {
+        self.checkpoints.as_mut().map_or(Ok(()), EverySecond::stop)
     }
 
     fn session(&self) -> Result<SqliteSession<'_>> {
@@ -123,12 +231,47 @@ impl Engine for Sqlite {
     }
 }
 
+impl Sqlite {
+    fn settings(&self) -> Vec<String> {
+        let form = if self.durability.is_volatile() {
+            vec![
+                "one thread: :memory:; two threads: a shared database of the memdb file system, busy connections spin".to_owned(),
+                format!("journal_mode = OFF (fastest; a database that nobody keeps needs no rollback), synchronous = OFF, page_size = {PAGE_BYTES}, cache_size = the budget ({} KiB here), memory statistics off", self.cache_kib),
+            ]
+        } else {
+            let checkpoints = if self.checkpoints.is_some() {
+                "; a checkpoint every second, which syncs the log first (NORMAL alone bounds no time)"
+            } else {
+                ""
+            };
+            vec![
+                format!(
+                    "journal_mode = WAL, synchronous = {}{checkpoints}; wal_autocheckpoint = 1,000 pages, as shipped",
+                    synchronous(self.durability)
+                ),
+                format!(
+                    "page_size = {PAGE_BYTES}, set before WAL; mmap_size = {MAP_BYTES}; cache_size = the budget over the connections; secure_delete = OFF, memory statistics off"
+                ),
+            ]
+        };
+        [
+            vec![format!("{SCHEMA}; prepared statements, one connection a thread without mutex")],
+            form,
+            vec![
+                format!("load: {GROUP} rows a transaction; a batch: one read transaction; else one operation a transaction"),
+                format!("compiled from rusqlite {}'s bundled source at the suite's optimisation level; it syncs with fsync, as bundled", env!("VERSION_RUSQLITE")),
+            ],
+        ]
+        .concat()
+    }
+}
+
 pub(crate) struct SqliteSession<'a> {
     home: &'a Sqlite,
     /// Taken out only when the session ends.
     handle: Option<Handle>,
     /// Rows of the load's open transaction.
-    loaded: Option<u32>,
+    loaded: Option<usize>,
 }
 
 impl Drop for SqliteSession<'_> {
@@ -166,7 +309,7 @@ impl Session for SqliteSession<'_> {
         self.handle()?.set.execute([key, value]).context(|| "SQLite: set".to_owned())?;
         if let Some(rows) = &mut self.loaded {
             *rows += 1;
-            if *rows == LOAD_TRANSACTION {
+            if *rows == GROUP {
                 *rows = 0;
                 let handle = self.handle()?;
                 run(&mut handle.commit)?;
@@ -174,6 +317,10 @@ impl Session for SqliteSession<'_> {
             }
         }
         Ok(())
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<()> {
+        self.handle()?.delete.execute([key]).map(drop).context(|| "SQLite: delete".to_owned())
     }
 
     fn increment(&mut self, key: &[u8]) -> Result<i64> {

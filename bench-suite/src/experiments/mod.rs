@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engines::contract::Engine;
+use crate::engines::contract::{Durability, Engine};
 use crate::fault::Result;
 use crate::measure::process::{self, MachineTime};
 use crate::measure::unit::{Emit, Unit};
@@ -131,6 +131,11 @@ pub(crate) struct Inputs {
     /// The folder of traces; without one, a trace is generated.
     pub(crate) traces: Option<PathBuf>,
     pub(crate) growth_entries: Option<u32>,
+    /// Durability classes of stores in files.
+    pub(crate) classes: Vec<Durability>,
+    pub(crate) file_entries: Option<u32>,
+    /// The folder in which stores in files get theirs.
+    pub(crate) folder: PathBuf,
 }
 
 /// What one process measures of an experiment.

@@ -45,6 +45,7 @@ pub(super) fn measure<E: Engine>(
     let share = u64::from(fill_percent);
     let expected = room_bytes * share / 100 / entry_bytes(sizes) as u64;
     let engine = E::open(&Config {
+        home: None,
         budget_bytes: room_bytes,
         capacity: 2 * expected as usize,
         evicts: false,

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::child;
 use super::progress::{Progress, describe};
-use super::unit::Unit;
+use super::unit::{Stage, Unit};
 use crate::engines::Listed;
-use crate::engines::contract::{Info, KEY_LEN};
+use crate::engines::contract::{Durability, Home, Info, KEY_LEN};
 use crate::experiments::Inputs;
-use crate::fault::{Fault, Result};
+use crate::fault::{Context, Fault, Result};
+use crate::files::scratch::Scratch;
+use crate::files::{Step, disk};
 use crate::profile::{Profile, estimate_seconds};
 use crate::record::environment::Environment;
 use crate::record::file::Writer;
@@ -51,11 +53,20 @@ pub(crate) fn run(order: &Order, program: &Path, file: &Path) -> Result<()> {
         trace: facts,
         environment: Environment::look(),
     }))?;
-    let engines = introduce(order, program, &mut writer)?;
-    if engines.is_empty() {
+    let mut present = introduce(order, program, &mut writer)?;
+    // Until the end of the run, which removes it.
+    let scratch = match order.profile.files {
+        Some(_) => Some(Scratch::below(&order.inputs.folder, "stores")?),
+        None => None,
+    };
+    if let Some(scratch) = &scratch {
+        writer.line(&Line::Place(disk::place(scratch.path())?))?;
+        present.extend(introduce_files(order, scratch, program, &mut writer)?);
+    }
+    if present.is_empty() {
         return Err(Fault::new("none of the engines that were asked for is here"));
     }
-    measure(order, &engines, program, &mut writer)?;
+    measure(order, &present, scratch.as_ref(), program, &mut writer)?;
     writer.line(&Line::End(End { seconds: started.elapsed().as_secs_f64() }))
 }
 
@@ -78,10 +89,15 @@ fn trace_facts(order: &Order) -> Result<Trace> {
     })
 }
 
+/// An engine in a class.
+type Present = (&'static Listed, Durability);
+
 /// Holds every engine to its contract, in a process of its own; who is missing or fails is left out with one line.
-fn introduce(order: &Order, program: &Path, writer: &mut Writer) -> Result<Vec<&'static Listed>> {
+fn introduce(order: &Order, program: &Path, writer: &mut Writer) -> Result<Vec<Present>> {
     let mut present = Vec::new();
-    for listed in &order.engines {
+    for listed in
+        order.engines.iter().filter(|listed| order.profile.volatile(listed, &order.inputs))
+    {
         let mut infos: Vec<Info> = Vec::new();
         let outcome = child::run(program, INTRODUCE, &listed.name, |info| {
             infos.push(info);
@@ -89,7 +105,7 @@ fn introduce(order: &Order, program: &Path, writer: &mut Writer) -> Result<Vec<&
         });
         match outcome {
             Ok(()) => {
-                present.push(*listed);
+                present.push((*listed, Durability::D0));
                 for info in infos {
                     writer.line(&Line::Engine(info))?;
                 }
@@ -98,6 +114,7 @@ fn introduce(order: &Order, program: &Path, writer: &mut Writer) -> Result<Vec<&
                 eprintln!("{} is left out: {fault}", listed.name);
                 writer.line(&Line::Skip(Skip {
                     engine: listed.name.to_owned(),
+                    durability: Durability::D0,
                     reason: fault.to_string(),
                 }))?;
             }
@@ -106,36 +123,94 @@ fn introduce(order: &Order, program: &Path, writer: &mut Writer) -> Result<Vec<&
     Ok(present)
 }
 
+/// Holds every engine to its contract and to its class in files.
+fn introduce_files(
+    order: &Order,
+    scratch: &Scratch,
+    program: &Path,
+    writer: &mut Writer,
+) -> Result<Vec<Present>> {
+    let mut present = Vec::new();
+    for (listed, durability) in order.profile.in_files(&order.engines, &order.inputs) {
+        let folder = scratch.folder("introduced")?;
+        let home = Home { durability, folder: folder.clone() };
+        let unit = Unit {
+            engine: listed.name.to_owned(),
+            stage: Stage::Files { home, step: Step::Introduce },
+            threads: 1,
+            block: 0,
+            position: 0,
+            seed: order.seed,
+            span_ms: 0,
+            stream_len: 0,
+        };
+        eprintln!("Class {}: checking and auditing {}", durability.name(), listed.name);
+        let outcome = child::run(program, MEASURE, &unit, |line: Line| writer.line(&line));
+        remove(&folder)?;
+        match outcome {
+            Ok(()) => present.push((listed, durability)),
+            Err(fault) => {
+                eprintln!("{} is left out in class {}: {fault}", listed.name, durability.name());
+                let (engine, reason) = (listed.name.to_owned(), fault.to_string());
+                writer.line(&Line::Skip(Skip { engine, durability, reason }))?;
+            }
+        }
+    }
+    Ok(present)
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    std::fs::remove_dir_all(folder).context(|| format!("cannot remove {}", folder.display()))
+}
+
 fn measure(
     order: &Order,
-    engines: &[&'static Listed],
+    present: &[Present],
+    scratch: Option<&Scratch>,
     program: &Path,
     writer: &mut Writer,
 ) -> Result<()> {
     let profile = order.profile;
     let trace = order.trace.as_deref();
     let units: Vec<Unit> = (0..profile.blocks)
-        .flat_map(|block| profile.block(engines, trace, &order.inputs, order.seed, block))
+        .flat_map(|block| profile.block(&order.engines, trace, &order.inputs, order.seed, block))
+        .filter(|unit| {
+            present.iter().any(|(listed, durability)| {
+                listed.name == unit.engine && *durability == unit.durability()
+            })
+        })
         .collect();
     let seconds: f64 = units.iter().map(estimate_seconds).sum();
     eprintln!(
         "Profile {}: {} blocks, {} engines, {} measuring processes, about {} on the reference machine.",
         profile.name,
         profile.blocks,
-        engines.len(),
+        order.engines.len(),
         units.len(),
         format::duration(Duration::from_secs_f64(seconds))
     );
     let mut progress = Progress::new(&units, profile.blocks);
-    let mut failed: Vec<&str> = Vec::new();
+    let mut failed: Vec<(&str, Durability)> = Vec::new();
     for unit in &units {
         // An engine that failed once has no full set of pairs, and would take the others' time.
-        if failed.contains(&unit.engine.as_str()) {
+        let row = (unit.engine.as_str(), unit.durability());
+        if failed.contains(&row) {
             progress.finish(unit);
             continue;
         }
         progress.start(unit);
-        let outcome = child::run(program, MEASURE, unit, |line: Line| writer.line(&line));
+        let outcome = match (&unit.stage, scratch) {
+            (Stage::Files { home, step }, Some(scratch)) => {
+                let folder = scratch.folder("measured")?;
+                let home = Home { folder: folder.clone(), ..home.clone() };
+                let stage = Stage::Files { home, step: step.clone() };
+                let unit = Unit { stage, ..unit.clone() };
+                let outcome = child::run(program, MEASURE, &unit, |line: Line| writer.line(&line));
+                remove(&folder)?;
+                outcome
+            }
+            _ => child::run(program, MEASURE, unit, |line: Line| writer.line(&line)),
+        };
         if let Err(fault) = outcome {
             progress.say(&format!(
                 "{} is left out from here on: {}: {fault}",
@@ -143,8 +218,9 @@ fn measure(
                 describe(unit)
             ));
             let reason = format!("failed in block {}, {}: {fault}", unit.block + 1, describe(unit));
-            writer.line(&Line::Skip(Skip { engine: unit.engine.clone(), reason }))?;
-            failed.push(&unit.engine);
+            let (engine, durability) = (unit.engine.clone(), unit.durability());
+            writer.line(&Line::Skip(Skip { engine, durability, reason }))?;
+            failed.push(row);
         }
         progress.finish(unit);
     }

@@ -9,6 +9,10 @@ use crate::fault::{Fault, Result};
 /// Rounds between two looks at the clock: rare enough to cost nothing, often enough that a pipeline of 32 overshoots the
 /// span by milliseconds only.
 const ROUNDS_A_LOOK: u32 = 64;
+/// Where each call is timed, calls are so slow that a look at the clock costs nothing beside them, and 64 may be seconds.
+const fn rounds_a_look(sample_every: u32) -> u32 {
+    if sample_every == 1 { 1 } else { ROUNDS_A_LOOK }
+}
 /// Longest latency that is told apart; longer ones count as this.
 const LONGEST_NS: u64 = 60_000_000_000;
 /// Significant decimal digits of a recorded latency.
@@ -43,8 +47,9 @@ pub(crate) fn run(pace: Pace, mut round: impl FnMut() -> Result<u64>) -> Result<
     let mut until_sample = pace.sample_every;
     let started = Instant::now();
     let deadline = pace.span.map(|span| started + span);
+    let rounds = rounds_a_look(pace.sample_every);
     loop {
-        for _ in 0..ROUNDS_A_LOOK {
+        for _ in 0..rounds {
             until_sample -= 1;
             let sampled = (until_sample == 0).then(Instant::now);
             let done = round()?;

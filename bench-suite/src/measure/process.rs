@@ -14,15 +14,24 @@ pub(crate) fn resident_bytes_of(process: u32) -> Result<u64> {
     resident_from(&format!("/proc/{process}/smaps_rollup"))
 }
 
+/// Resident memory of a process that no file lies under, in bytes.
+pub(crate) fn anonymous_bytes_of(process: u32) -> Result<u64> {
+    kib_of(&format!("/proc/{process}/smaps_rollup"), "Anonymous:")
+}
+
 /// The sum over all mappings: /proc/PID/statm would be cheaper, but is brought up to date only every 64 pages a thread.
 fn resident_from(path: &str) -> Result<u64> {
+    kib_of(path, "Rss:")
+}
+
+fn kib_of(path: &str, name: &str) -> Result<u64> {
     let text = std::fs::read_to_string(path).context(|| format!("cannot read {path}"))?;
     text.lines()
         .find_map(|line| {
-            line.strip_prefix("Rss:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+            line.strip_prefix(name)?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
         })
         .map(|kib| kib * 1024)
-        .ok_or_else(|| Fault::new(format!("{path} has no line `Rss: … kB`")))
+        .ok_or_else(|| Fault::new(format!("{path} has no line `{name} … kB`")))
 }
 
 /// User and system time of this process and all its threads, in seconds.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::unit::{Stage, Unit};
+use crate::files::Step;
 use crate::profile::estimate_seconds;
 use crate::report::format;
 
@@ -82,5 +83,13 @@ pub(crate) fn describe(unit: &Unit) -> String {
         Stage::Store { entries, .. } => format!("{}, {threads}", format::entries(*entries)),
         Stage::Replay { .. } => format!("cache-aside replay, {threads}"),
         Stage::Experiment(task) => format!("{}, {threads}", task.describe()),
+        Stage::Files { home, step: Step::Measure { entries, .. } } => {
+            format!(
+                "files, class {}, {}, {threads}",
+                home.durability.name(),
+                format::entries(*entries)
+            )
+        }
+        Stage::Files { home, .. } => format!("files, class {}", home.durability.name()),
     }
 }

@@ -8,16 +8,18 @@ use serde::{Deserialize, Serialize};
 use super::closed_loop;
 use super::process::{self, MachineTime};
 use super::threads::Outcome;
-use crate::engines::contract::{Config, Engine, KEY_LEN};
+use crate::engines::contract::{Config, Durability, Engine, Home, KEY_LEN};
 use crate::engines::redis::{DEPTHS, Ping, Redis};
 use crate::engines::redis_server;
 use crate::engines::words::Words;
 use crate::experiments::{self, Task};
 use crate::fault::{Fault, Result};
+use crate::files::{self, Step};
+use crate::record::files::FileCell;
 use crate::record::histogram::Buckets;
 use crate::record::{Cell, Line, Memory};
-use crate::workloads::stream::{TRACE_VALUE_LEN, VALUE_LEN, Values};
-use crate::workloads::{self, Frame, Workload, load, sample_every, trace};
+use crate::workloads::stream::{TRACE_VALUE_LEN, VALUE_LEN};
+use crate::workloads::{self, Frame, Workload, load, trace};
 
 /// Where finished measurements go.
 pub(crate) type Emit<'a> = dyn FnMut(Line) -> Result<()> + 'a;
@@ -45,9 +47,19 @@ pub(crate) enum Stage {
     Replay { trace: Option<PathBuf> },
     /// Part of an experiment.
     Experiment(Task),
+    /// A store in files.
+    Files { home: Home, step: Step },
 }
 
 impl Unit {
+    /// The class that is measured.
+    pub(crate) fn durability(&self) -> Durability {
+        match &self.stage {
+            Stage::Files { home, .. } => home.durability,
+            _ => Durability::D0,
+        }
+    }
+
     pub(crate) fn span(&self) -> Duration {
         Duration::from_millis(self.span_ms)
     }
@@ -56,6 +68,7 @@ impl Unit {
     pub(crate) fn config(&self, entries: usize, entry_bytes: usize) -> Config {
         let live_bytes = (entries * entry_bytes) as u64;
         Config {
+            home: None,
             budget_bytes: (2 * live_bytes).max(16 << 20),
             capacity: 2 * entries,
             evicts: false,
@@ -99,33 +112,43 @@ impl Unit {
 }
 
 /// Collects what surrounds each outcome: whose it is, and what the machine did meanwhile.
-struct Clerk<'a, 'b> {
-    unit: &'a Unit,
-    entries: u32,
-    timer_ns: u64,
-    emit: &'a mut Emit<'b>,
+pub(crate) struct Clerk<'a, 'b> {
+    pub(crate) unit: &'a Unit,
+    pub(crate) frame: &'a Frame,
+    pub(crate) timer_ns: u64,
+    pub(crate) emit: &'a mut Emit<'b>,
 }
 
 impl Clerk<'_, '_> {
-    fn write<E: Engine>(
+    /// Returns how many of the operations wrote.
+    pub(crate) fn write<E: Engine>(
         &mut self,
         engine: &E,
         workload: Workload,
         memory: Option<Memory>,
         measure: impl FnOnce() -> Result<Outcome>,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let before = MachineTime::now();
         let outcome = measure()?;
         let steal_percent = MachineTime::now().steal_percent_since(before);
-        let sampled = sample_every::<E>(workload);
+        let sampled = self.frame.sample_every::<E>(workload);
         let name = engine.info().name;
-        let mut cell = self.unit.cell(&name, workload, self.entries, &outcome, sampled);
+        let entries = if workload == Workload::CacheAside { 0 } else { self.frame.entries };
+        let mut cell = self.unit.cell(&name, workload, entries, &outcome, sampled);
         cell.timer_ns = self.timer_ns;
         cell.steal_percent = steal_percent;
         if let Some(memory) = memory {
             cell.memory = Some(Memory { after_bytes: engine.memory_bytes()?, ..memory });
         }
-        (self.emit)(Line::Cell(cell))
+        // Whatever was no read.
+        let writes = outcome.ops - (outcome.tally.hits + outcome.tally.misses).min(outcome.ops);
+        let durability = self.unit.durability();
+        (self.emit)(if durability.is_volatile() {
+            Line::Cell(cell)
+        } else {
+            Line::FileCell(FileCell { durability, cell })
+        })?;
+        Ok(writes)
     }
 }
 
@@ -140,7 +163,7 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
             fetch_memory(3 * u64::from(*entries) * (KEY_LEN + VALUE_LEN) as u64)?;
             let before_bytes = process::resident_bytes()?;
             let engine = E::open(&config)?;
-            let mut clerk = Clerk { unit, entries: *entries, timer_ns, emit };
+            let mut clerk = Clerk { unit, frame: &frame, timer_ns, emit };
             let memory = Memory { before_bytes, after_bytes: 0 };
             clerk.write(&engine, Workload::Load, Some(memory), || {
                 load::run(&engine, &frame, &streams)
@@ -160,13 +183,15 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
         Stage::Replay { trace } => {
             let passes = passes(unit, trace.as_ref(), unit.seed)?;
             let engine = E::open(&unit.config(passes.entries, KEY_LEN + TRACE_VALUE_LEN))?;
-            let values = Values::new(unit.seed);
-            let mut clerk = Clerk { unit, entries: 0, timer_ns, emit };
+            let frame = unit.frame(0);
+            let mut clerk = Clerk { unit, frame: &frame, timer_ns, emit };
             clerk.write(&engine, Workload::CacheAside, None, || {
-                workloads::replay(&engine, &passes, &values, unit.span())
-            })
+                workloads::replay(&engine, &passes, &frame.values, unit.span())
+            })?;
+            Ok(())
         }
         Stage::Experiment(task) => experiments::measure::<E>(task, unit, emit),
+        Stage::Files { home, step } => files::run::<E>(unit, home, step, emit),
     }
 }
 
@@ -192,13 +217,16 @@ fn passes(unit: &Unit, file: Option<&PathBuf>, key_seed: u64) -> Result<workload
 
 /// Measures a unit of Redis: one server, loaded once, then asked in every depth of pipeline, and its PING floor.
 pub(crate) fn measure_redis(unit: &Unit, emit: &mut Emit<'_>) -> Result<()> {
+    if let Stage::Files { home, step } = &unit.stage {
+        return files::run::<Redis>(unit, home, step, emit);
+    }
     let timer_ns = closed_loop::timer_ns();
     let server = redis_server()?;
     match &unit.stage {
         Stage::Store { entries, workloads } => {
             let frame = unit.frame(*entries);
             let streams = load::streams(&frame)?;
-            let mut clerk = Clerk { unit, entries: *entries, timer_ns, emit };
+            let mut clerk = Clerk { unit, frame: &frame, timer_ns, emit };
             let loader = Redis::on(&server, DEPTHS[1]);
             let memory = Memory { before_bytes: loader.memory_bytes()?, after_bytes: 0 };
             clerk.write(&loader, Workload::Load, Some(memory), || {
@@ -223,18 +251,20 @@ pub(crate) fn measure_redis(unit: &Unit, emit: &mut Emit<'_>) -> Result<()> {
             Ok(())
         }
         Stage::Replay { trace } => {
-            let values = Values::new(unit.seed);
-            let mut clerk = Clerk { unit, entries: 0, timer_ns, emit };
+            let frame = unit.frame(0);
+            let mut clerk = Clerk { unit, frame: &frame, timer_ns, emit };
             for (number, depth) in (1..).zip(DEPTHS) {
                 // The same requests under other keys, so that the second replay starts as cold as the first.
                 let passes = passes(unit, trace.as_ref(), unit.seed.wrapping_add(number))?;
                 let engine = Redis::on(&server, depth);
                 clerk.write(&engine, Workload::CacheAside, None, || {
-                    workloads::replay(&engine, &passes, &values, unit.span())
+                    workloads::replay(&engine, &passes, &frame.values, unit.span())
                 })?;
             }
             Ok(())
         }
-        Stage::Experiment(_) => Err(Fault::new("experiments are about stores in this process")),
+        Stage::Experiment(_) | Stage::Files { .. } => {
+            Err(Fault::new("experiments are about stores in this process"))
+        }
     }
 }

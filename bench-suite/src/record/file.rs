@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::files::{FileCell, FileFacts, FileStore, Place};
 use super::trial::Trial;
 use super::{Cell, Line, Run, SCHEMA, Skip};
 use crate::engines::contract::Info;
@@ -38,8 +39,18 @@ pub(crate) struct Record {
     pub(crate) skipped: Vec<Skip>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) trials: Vec<Trial>,
+    pub(crate) files: Files,
     /// `None`: the run did not come to its end.
     pub(crate) seconds: Option<f64>,
+}
+
+/// The part of a record that is about stores in files.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Files {
+    pub(crate) place: Option<Place>,
+    pub(crate) stores: Vec<FileStore>,
+    pub(crate) cells: Vec<FileCell>,
+    pub(crate) facts: Vec<FileFacts>,
 }
 
 pub(crate) fn read(path: &Path) -> Result<Record> {
@@ -47,7 +58,7 @@ pub(crate) fn read(path: &Path) -> Result<Record> {
     let file = File::open(path).context(|| format!("cannot open {shown}"))?;
     let mut run = None;
     let (mut engines, mut skipped, mut seconds) = (Vec::new(), Vec::new(), None);
-    let (mut cells, mut trials) = (Vec::new(), Vec::new());
+    let (mut cells, mut trials, mut files) = (Vec::new(), Vec::new(), Files::default());
     for (number, text) in (1..).zip(BufReader::new(file).lines()) {
         let text = text.context(|| format!("cannot read {shown}"))?;
         if text.trim().is_empty() {
@@ -67,11 +78,15 @@ pub(crate) fn read(path: &Path) -> Result<Record> {
             Line::Skip(skip) => skipped.push(skip),
             Line::Cell(cell) => cells.push(cell),
             Line::Trial(trial) => trials.push(trial),
+            Line::Place(place) => files.place = Some(place),
+            Line::FileStore(store) => files.stores.push(store),
+            Line::FileCell(cell) => files.cells.push(cell),
+            Line::FileFacts(facts) => files.facts.push(facts),
             Line::End(end) => seconds = Some(end.seconds),
         }
     }
     let run = run.ok_or_else(|| {
         Fault::new(format!("{shown} has no line of kind `run`: it is no benchmark record"))
     })?;
-    Ok(Record { run, engines, skipped, cells, trials, seconds })
+    Ok(Record { run, engines, skipped, cells, trials, files, seconds })
 }

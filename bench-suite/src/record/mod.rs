@@ -2,14 +2,16 @@
 
 pub(crate) mod environment;
 pub(crate) mod file;
+pub(crate) mod files;
 pub(crate) mod histogram;
 pub(crate) mod trial;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engines::contract::Info;
+use crate::engines::contract::{Durability, Info};
 use crate::workloads::Workload;
 use environment::Environment;
+use files::{FileCell, FileFacts, FileStore, Place};
 use histogram::Buckets;
 use trial::Trial;
 
@@ -30,6 +32,14 @@ pub(crate) enum Line {
     Cell(Cell),
     /// One measurement of an experiment.
     Trial(Trial),
+    /// The disk that stores in files were measured on.
+    Place(Place),
+    /// A row of the comparison in files, which passed its conformance check and its audit.
+    FileStore(FileStore),
+    /// One measurement of a workload in files.
+    FileCell(FileCell),
+    /// What a store in files took of the disk, and how long it took to open.
+    FileFacts(FileFacts),
     /// Last: the run came to its end.
     End(End),
 }
@@ -63,6 +73,8 @@ pub(crate) struct Trace {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Skip {
     pub(crate) engine: String,
+    #[serde(default, skip_serializing_if = "Durability::is_volatile")]
+    pub(crate) durability: Durability,
     pub(crate) reason: String,
 }
 

@@ -1,6 +1,7 @@
 //! Where we lose: found in the data, so that nobody can forget a line.
 
 use super::experiments;
+use super::files;
 use super::format;
 use super::summary::{Duel, QUANTILES, SUBJECT, Setup, Summary};
 use crate::engines::contract::{Group, Info};
@@ -38,6 +39,7 @@ pub(crate) fn find(summary: &Summary<'_>) -> Vec<Loss> {
         against_all(&|setup, peer| throughput(summary, setup, peer).into_iter().collect());
     losses.extend(against_all(&|setup, peer| memory(summary, setup, peer).into_iter().collect()));
     losses.extend(experiments::losses(summary));
+    losses.extend(files::losses(summary));
     losses.extend(against_all(&|setup, peer| latencies(summary, setup, peer)));
     losses
 }

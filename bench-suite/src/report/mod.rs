@@ -2,6 +2,7 @@
 
 mod charts;
 mod experiments;
+mod files;
 pub(crate) mod format;
 mod losses;
 mod markup;

@@ -1,13 +1,14 @@
 //! The page: what was compared, the answer in a few numbers, every picture, where we lose, and how to check it all.
 
 use super::experiments;
+use super::files;
 use super::format;
 use super::markup::{escape, table};
 use super::sections;
 use super::summary::Summary;
 use super::terminal::verdict_word;
 use super::{losses, losses::Loss};
-use crate::engines::contract::Group;
+use crate::engines::contract::{Durability, Group};
 use crate::measure::statistics::Verdict;
 
 const STYLE: &str = include_str!("page.css");
@@ -23,7 +24,8 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
     }
     body.push_str(&sections::replay(summary));
     body.push_str(&sections::socket(summary));
-    body.push_str(&experiments::section(summary));
+    body.push_str(&experiments::section("Caches and full stores", experiments::exhibits(summary)));
+    body.push_str(&experiments::section("Stores in files", files::exhibits(summary)));
     body.push_str(&lost(&losses::find(summary)));
     body.push_str(&method(summary));
     body.push_str(&engines(summary));
@@ -38,8 +40,13 @@ fn lead(summary: &Summary<'_>) -> String {
     let run = &summary.record.run;
     let here = &run.environment;
     let mut out = format!(
-        "<p>Durability class D0: nothing survives the process, for any of them. Keys of {} bytes, values of {} incompressible bytes, \
+        "<p>{} Keys of {} bytes, values of {} incompressible bytes, \
          nobody told how many entries would come. Medians of {} blocks, measured {} on {}, {} cores, {}.</p>",
+        if summary.record.engines.is_empty() {
+            "Stores in files, a table for each durability class."
+        } else {
+            "Durability class D0, where nothing else is said: nothing survives the process, for any of them."
+        },
         run.key_bytes,
         run.value_bytes,
         run.blocks,
@@ -133,13 +140,16 @@ fn engines(summary: &Summary<'_>) -> String {
     let mut out = String::from(
         "<section><h2>Settings of each engine</h2><div class=\"wide\"><table class=\"words\"><tbody>",
     );
-    for info in &summary.record.engines {
+    let volatile = summary.record.engines.iter().map(|info| (Durability::D0, info));
+    let lasting = summary.record.files.stores.iter().map(|store| (store.durability, &store.info));
+    for (class, info) in volatile.chain(lasting) {
         let settings: String =
             info.settings.iter().map(|setting| format!("<li>{}</li>", escape(setting))).collect();
         let note = info.note.as_ref().map(|note| format!(", {note}")).unwrap_or_default();
         out.push_str(&format!(
-            "<tr><th scope=\"row\">{}<br><small class=\"dim\">version {}{}</small></th><td><ul>{settings}</ul></td></tr>",
+            "<tr><th scope=\"row\">{}<br><small class=\"dim\">class {}, version {}{}</small></th><td><ul>{settings}</ul></td></tr>",
             escape(&info.title),
+            class.name(),
             escape(&info.version),
             escape(&note)
         ));

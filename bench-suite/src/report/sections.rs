@@ -41,7 +41,7 @@ pub(crate) fn headline_setups(summary: &Summary<'_>) -> Vec<Setup> {
                 Workload::Load | Workload::BatchGet => setup.threads == 1,
                 Workload::Zipf95 | Workload::Zipf50 | Workload::Counters => setup.threads == 2,
                 Workload::Get => true,
-                Workload::CacheAside => false,
+                Workload::CacheAside | Workload::Insert | Workload::Overwrite => false,
             }
     };
     all.iter().filter(wanted).copied().collect()
@@ -94,7 +94,7 @@ pub(crate) fn in_process(summary: &Summary<'_>, entries: u32) -> String {
         let shown = match setup.workload {
             Workload::Get | Workload::BatchGet | Workload::Load => setup.threads == 1,
             Workload::Zipf95 | Workload::Zipf50 | Workload::Counters => setup.threads == 2,
-            Workload::CacheAside => false,
+            Workload::CacheAside | Workload::Insert | Workload::Overwrite => false,
         };
         if setup.entries == entries && shown {
             latency_figures.push_str(&latency_figure(summary, setup, command));

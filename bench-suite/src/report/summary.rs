@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engines::contract::{Group, Info};
+use crate::engines::contract::{Durability, Group, Info};
 use crate::measure::statistics::{Spread, paired_ratios};
 use crate::record::Cell;
 use crate::record::file::Record;
@@ -17,7 +17,7 @@ pub(crate) const HARDWARE: &str = "roofline";
 pub(crate) const HARNESS: &str = "noop";
 
 /// The profiles that are long enough to be quoted.
-const QUOTABLE: [&str; 2] = ["quick", "cache-full"];
+const QUOTABLE: [&str; 3] = ["quick", "cache-full", "files-full"];
 /// Measuring threads that run less than this share of their time are disturbed.
 const BUSY: f64 = 0.9;
 
@@ -158,6 +158,28 @@ impl<'a> Summary<'a> {
         self.record.engines.iter().find(|info| info.name == name)
     }
 
+    /// Rows of every class; an engine has one in each.
+    pub(crate) fn infos(&self) -> impl Iterator<Item = &'a Info> {
+        let lasting = self.record.files.stores.iter().map(|store| &store.info);
+        self.record.engines.iter().chain(lasting)
+    }
+
+    /// The title of an engine in any class.
+    pub(crate) fn title_of<'b>(&self, name: &'b str) -> &'b str
+    where
+        'a: 'b,
+    {
+        self.infos().find(|info| info.name == name).map_or(name, |info| &info.title)
+    }
+
+    /// Measurements of all classes that did not wait for a disk.
+    fn unhindered(&self) -> impl Iterator<Item = &'a Cell> {
+        let in_files = self.record.files.cells.iter();
+        let in_files =
+            in_files.filter(|cell| cell.durability == Durability::D1).map(|cell| &cell.cell);
+        self.record.cells.iter().chain(in_files)
+    }
+
     /// Our throughput over another engine's, from pairs within a block.
     pub(crate) fn against(&self, peer: &'a Info, setup: Setup) -> Option<Duel<'a>> {
         let ours = self.row(SUBJECT, setup)?;
@@ -201,7 +223,7 @@ impl<'a> Summary<'a> {
     /// time: the kernel counts in ticks of 10 milliseconds, which a single short measurement cannot resolve.
     pub(crate) fn worst_steal_percent(&self) -> f64 {
         let mut blocks: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
-        for cell in &self.record.cells {
+        for cell in self.unhindered() {
             let (stolen, seconds) = blocks.entry(cell.block).or_default();
             *stolen += cell.steal_percent * cell.seconds;
             *seconds += cell.seconds;
@@ -217,8 +239,10 @@ impl<'a> Summary<'a> {
     /// below 1, something else was running on the machine.
     pub(crate) fn processor_share(&self) -> Option<f64> {
         let mut blocks: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-        for cell in &self.record.cells {
-            let inside = self.info(&cell.engine).is_some_and(|info| info.group == Group::InProcess);
+        for cell in self.unhindered() {
+            let mut infos = self.infos();
+            let inside = infos.find(|info| info.name == cell.engine);
+            let inside = inside.is_some_and(|info| info.group == Group::InProcess);
             let time = cell.seconds * cell.threads as f64;
             if inside && time > 0.0 {
                 blocks.entry(cell.block).or_default().push(cell.cpu_seconds / time);
@@ -240,12 +264,12 @@ impl<'a> Summary<'a> {
                 "Profile {profile}: shows that everything works, and is too short to be quoted."
             ));
         }
-        warnings.extend(
-            self.record
-                .skipped
-                .iter()
-                .map(|skip| format!("{} is left out: {}.", skip.engine, skip.reason)),
-        );
+        warnings.extend(self.record.skipped.iter().map(|skip| match skip.durability {
+            Durability::D0 => format!("{} is left out: {}.", skip.engine, skip.reason),
+            class => {
+                format!("{} is left out in class {}: {}.", skip.engine, class.name(), skip.reason)
+            }
+        }));
         let steal = self.worst_steal_percent();
         if steal > 1.0 {
             warnings.push(format!(
@@ -263,20 +287,23 @@ impl<'a> Summary<'a> {
 
     /// What the title says was compared.
     pub(crate) fn title(&self) -> String {
-        let names: Vec<&str> = self
-            .record
-            .engines
-            .iter()
-            .filter(|info| !info.floor && info.name != SUBJECT)
-            .map(|info| info.title.split(',').next().unwrap_or(&info.title))
-            .collect();
-        let mut names = names;
-        names.dedup();
+        let mut names: Vec<&str> = Vec::new();
+        for info in self.infos().filter(|info| !info.floor && info.name != SUBJECT) {
+            let name = info.title.split(',').next().unwrap_or(&info.title);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let what = match (self.record.engines.is_empty(), self.record.files.stores.is_empty()) {
+            (true, false) => "stores in files",
+            (false, false) => "volatile stores and stores in files",
+            _ => "volatile stores",
+        };
         match names.split_last() {
-            None => "Nyala alone: volatile stores".to_owned(),
-            Some((only, [])) => format!("Nyala beside {only}: volatile stores"),
+            None => format!("Nyala alone: {what}"),
+            Some((only, [])) => format!("Nyala beside {only}: {what}"),
             Some((last, rest)) => {
-                format!("Nyala beside {} and {last}: volatile stores", rest.join(", "))
+                format!("Nyala beside {} and {last}: {what}", rest.join(", "))
             }
         }
     }

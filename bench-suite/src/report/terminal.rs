@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::experiments;
+use super::files;
 use super::format;
 use super::losses::{self, Loss};
 use super::summary::{HARDWARE, QUANTILES, Setup, Summary};
@@ -29,7 +30,8 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
         }
     }
     replay(summary, &mut out);
-    out.push_str(&experiments::terminal(summary));
+    out.push_str(&experiments::terminal(experiments::exhibits(summary)));
+    out.push_str(&experiments::terminal(files::exhibits(summary)));
     notes(summary, &mut out);
     lost(&losses::find(summary), &mut out);
     out
@@ -45,10 +47,15 @@ fn head(summary: &Summary<'_>, out: &mut String) {
     let run = &summary.record.run;
     let here = &run.environment;
     line(out, format_args!("\n{}", summary.title()));
+    let class = if summary.record.engines.is_empty() {
+        "Stores in files, a table for each durability class"
+    } else {
+        "Durability class D0, where nothing else is said: nothing survives the process"
+    };
     line(
         out,
         format_args!(
-            "Durability class D0: nothing survives the process. Keys of {} bytes, values of {} bytes, nobody presized.",
+            "{class}. Keys of {} bytes, values of {} bytes, nobody presized.",
             run.key_bytes, run.value_bytes
         ),
     );
@@ -246,17 +253,23 @@ fn label(info: &Info) -> String {
 }
 
 fn notes(summary: &Summary<'_>, out: &mut String) {
-    line(
-        out,
-        format_args!(
-            "\nBytes an entry: growth of resident memory from before opening to after the load; {:.0} of them are key and value.",
-            summary.payload_bytes()
-        ),
-    );
-    for info in &summary.record.engines {
-        if let Some(note) = &info.note {
-            line(out, format_args!("* {}: {note}.", info.title));
-        }
+    if !summary.record.engines.is_empty() {
+        line(
+            out,
+            format_args!(
+                "\nBytes an entry: growth of resident memory from before opening to after the load; {:.0} of them are key and value.",
+                summary.payload_bytes()
+            ),
+        );
+    }
+    let mut notes: Vec<String> = summary
+        .infos()
+        .filter_map(|info| Some(format!("* {}: {}.", info.title, info.note.as_ref()?)))
+        .collect();
+    // An engine has a row in each class.
+    notes.dedup();
+    for note in notes {
+        line(out, format_args!("{note}"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Gets in batches of 32 uniformly drawn keys; operations are counted in keys, latencies in batches.
 
-use super::{Frame, Workload, sample_every, stream};
+use super::{Frame, Workload, stream};
 use crate::engines::contract::{Engine, Key, Session};
 use crate::fault::Result;
 use crate::measure::closed_loop;
@@ -16,7 +16,7 @@ pub(crate) fn run<E: Engine>(engine: &E, frame: &Frame) -> Result<Outcome> {
             .map(|entry| frame.keys.key(entry))
             .collect()
     })?;
-    let pace = frame.pace(sample_every::<E>(Workload::BatchGet));
+    let pace = frame.pace(frame.sample_every::<E>(Workload::BatchGet));
     threads::run(engine, frame.threads, |thread, session, tally| {
         let keys = streams[thread].as_slice();
         let mut out = Vec::new();

@@ -1,7 +1,7 @@
 //! Load: from empty to full, nothing presized.
 
 use super::stream::{self, Op};
-use super::{Frame, Workload, sample_every};
+use super::{Frame, Workload};
 use crate::engines::contract::{Engine, Session};
 use crate::fault::{Fault, Result};
 use crate::measure::closed_loop::{self, Pace};
@@ -17,23 +17,24 @@ pub(crate) fn streams(frame: &Frame) -> Result<Vec<Vec<Op>>> {
 
 /// Sets every entry once and then compares some of them, byte for byte.
 pub(crate) fn run<E: Engine>(engine: &E, frame: &Frame, streams: &[Vec<Op>]) -> Result<Outcome> {
-    let pace = Pace { span: None, sample_every: sample_every::<E>(Workload::Load) };
+    let pace = Pace { span: None, sample_every: frame.sample_every::<E>(Workload::Load) };
     let outcome = threads::run(engine, frame.threads, |thread, session, tally| {
         let ops = streams[thread].as_slice();
         let depth = session.depth();
         let mut out = Vec::new();
         let mut at = 0;
         session.loading(true)?;
-        let timed = closed_loop::run(pace, || {
+        closed_loop::run(pace, || {
             let group = &ops[at..ops.len().min(at + depth)];
             at += group.len();
-            if !group.is_empty() {
+            if group.is_empty() {
+                // What is still collected belongs to the load's time.
+                session.loading(false)?;
+            } else {
                 session.execute(group, &frame.values, &mut out, tally)?;
             }
             Ok(group.len() as u64)
-        })?;
-        session.loading(false)?;
-        Ok(timed)
+        })
     })?;
     if !engine.info().floor {
         compare(engine, frame)?;

@@ -3,8 +3,10 @@
 mod batch_get;
 mod cache_aside;
 mod counters;
+mod insert;
 pub(crate) mod keys;
 pub(crate) mod load;
+mod overwrite;
 pub(crate) mod stream;
 pub(crate) mod trace;
 mod uniform_get;
@@ -35,11 +37,15 @@ pub(crate) enum Workload {
     Zipf50,
     Counters,
     CacheAside,
+    Insert,
+    Overwrite,
 }
 
 impl Workload {
-    pub(crate) const ALL: [Workload; 7] = [
+    pub(crate) const ALL: [Workload; 9] = [
         Workload::Load,
+        Workload::Insert,
+        Workload::Overwrite,
         Workload::Get,
         Workload::BatchGet,
         Workload::Zipf95,
@@ -58,6 +64,8 @@ impl Workload {
             Workload::Zipf50 => "50/50 Zipf",
             Workload::Counters => "counters",
             Workload::CacheAside => "cache-aside",
+            Workload::Insert => "insert",
+            Workload::Overwrite => "overwrite",
         }
     }
 
@@ -85,6 +93,10 @@ impl Workload {
             Workload::CacheAside => {
                 "Replays a trace of requests: a get, and on a miss a set of 100 bytes, from an empty store that evicts nothing."
             }
+            Workload::Insert => "Sets new keys in a loaded store, one an operation.",
+            Workload::Overwrite => {
+                "Sets uniformly drawn entries to other values of equal size, one an operation."
+            }
         }
     }
 }
@@ -100,6 +112,8 @@ pub(crate) struct Frame {
     pub(crate) stream_len: usize,
     pub(crate) keys: KeySpace,
     pub(crate) values: Values,
+    /// Every call is timed: it syncs, beside which the clock costs nothing.
+    pub(crate) slow: bool,
 }
 
 impl Frame {
@@ -118,7 +132,12 @@ impl Frame {
             stream_len,
             keys: stream::entry_keys(seed),
             values: Values::new(seed),
+            slow: false,
         }
+    }
+
+    pub(crate) fn sample_every<E: Engine>(&self, workload: Workload) -> u32 {
+        if self.slow { 1 } else { sample_every::<E>(workload) }
     }
 
     fn pace(&self, sample_every: u32) -> Pace {
@@ -152,13 +171,15 @@ pub(crate) fn run<E: Engine>(workload: Workload, engine: &E, frame: &Frame) -> R
         Workload::Zipf95 => zipf_mix::run(engine, frame, workload, 0.95),
         Workload::Zipf50 => zipf_mix::run(engine, frame, workload, 0.5),
         Workload::Counters => counters::run(engine, frame),
+        Workload::Insert => insert::run(engine, frame),
+        Workload::Overwrite => overwrite::run(engine, frame),
         Workload::Load => load::run(engine, frame, &load::streams(frame)?),
         Workload::CacheAside => Err(Fault::new("a replay is measured in a unit of its own")),
     }
 }
 
 /// One call in how many is timed: a call that carries many operations bears the clock more easily than a single one.
-pub(crate) fn sample_every<E: Engine>(workload: Workload) -> u32 {
+fn sample_every<E: Engine>(workload: Workload) -> u32 {
     match workload {
         Workload::BatchGet => E::SAMPLE_EVERY.div_ceil(8),
         _ => E::SAMPLE_EVERY,

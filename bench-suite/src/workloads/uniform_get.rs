@@ -1,7 +1,7 @@
 //! Single gets of uniformly drawn keys, every one of which is there.
 
 use super::stream::{Kind, Op};
-use super::{Frame, Workload, sample_every, stream};
+use super::{Frame, Workload, stream};
 use crate::engines::contract::{Engine, Session};
 use crate::fault::Result;
 use crate::measure::closed_loop;
@@ -24,7 +24,7 @@ pub(super) fn execute_in_turn<E: Engine>(
     workload: Workload,
     streams: &[Vec<Op>],
 ) -> Result<Outcome> {
-    let pace = frame.pace(sample_every::<E>(workload));
+    let pace = frame.pace(frame.sample_every::<E>(workload));
     threads::run(engine, frame.threads, |thread, session, tally| {
         let ops = streams[thread].as_slice();
         let depth = session.depth();

@@ -9,24 +9,24 @@ use crate::report::summary::{SUBJECT, Summary};
 
 /// Which values are good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Better {
+pub(in crate::report) enum Better {
     More,
     Less,
 }
 
 /// `K` is the condition.
 #[derive(Debug)]
-pub(super) struct Grid<K> {
+pub(in crate::report) struct Grid<K> {
     values: BTreeMap<K, BTreeMap<String, Vec<(u32, f64)>>>,
     better: Better,
 }
 
 impl<K: Ord + Copy> Grid<K> {
-    pub(super) fn new(better: Better) -> Grid<K> {
+    pub(in crate::report) fn new(better: Better) -> Grid<K> {
         Grid { values: BTreeMap::new(), better }
     }
 
-    pub(super) fn add(&mut self, condition: K, engine: &str, block: u32, value: f64) {
+    pub(in crate::report) fn add(&mut self, condition: K, engine: &str, block: u32, value: f64) {
         let engines = self.values.entry(condition).or_default();
         engines.entry(engine.to_owned()).or_default().push((block, value));
     }
@@ -58,8 +58,13 @@ impl<K: Ord + Copy> Grid<K> {
     /// Ourselves over the best peer, from pairs within a block, and who that is.
     pub(super) fn against_best(&self, condition: K) -> Option<(&str, Spread)> {
         let best = self.best(condition)?;
+        Some((best, self.against(condition, best)?))
+    }
+
+    /// Ourselves over a peer, from pairs within a block.
+    pub(in crate::report) fn against(&self, condition: K, peer: &str) -> Option<Spread> {
         let ours = self.of(condition, SUBJECT)?;
-        Some((best, Spread::of(paired_ratios(ours, self.of(condition, best)?))?))
+        Spread::of(paired_ratios(ours, self.of(condition, peer)?))
     }
 
     /// The row `Nyala / best peer` and who that is, in the order of `conditions`.
@@ -85,7 +90,7 @@ impl<K: Ord + Copy> Grid<K> {
     }
 
     /// The conditions in which the best peer does better than we, or as well.
-    pub(super) fn losses(
+    pub(in crate::report) fn losses(
         &self,
         summary: &Summary<'_>,
         measure: &str,
@@ -97,7 +102,7 @@ impl<K: Ord + Copy> Grid<K> {
             (ratio.verdict() != won).then(|| Loss {
                 place: place(condition),
                 measure: measure.to_owned(),
-                peer: summary.info(engine).map_or(engine, |info| &info.title).to_owned(),
+                peer: summary.title_of(engine).to_owned(),
                 how: format!(
                     "{} x ({} to {}) of its {measure}",
                     format::three(ratio.median),

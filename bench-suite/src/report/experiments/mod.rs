@@ -1,7 +1,7 @@
 //! What the experiments found, as tables that the terminal and the page show alike, one file an experiment.
 
 mod eviction;
-mod grid;
+pub(in crate::report) mod grid;
 mod growth;
 mod hit_ratio;
 mod hot_key;
@@ -18,12 +18,12 @@ use crate::record::trial::Trial;
 /// A table with a sentence for its reader.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Exhibit {
-    title: String,
-    sentence: String,
-    headings: Vec<String>,
-    rows: Vec<(String, Vec<String>)>,
+    pub(super) title: String,
+    pub(super) sentence: String,
+    pub(super) headings: Vec<String>,
+    pub(super) rows: Vec<(String, Vec<String>)>,
     /// Rows from here on sum up the others.
-    sums: Vec<(String, Vec<String>)>,
+    pub(super) sums: Vec<(String, Vec<String>)>,
 }
 
 /// What an experiment says: tables, and where we lose.
@@ -48,9 +48,13 @@ pub(crate) fn losses(summary: &Summary<'_>) -> Vec<Loss> {
     all(summary).into_iter().flat_map(|findings| findings.losses).collect()
 }
 
-pub(crate) fn terminal(summary: &Summary<'_>) -> String {
+pub(crate) fn exhibits(summary: &Summary<'_>) -> Vec<Exhibit> {
+    all(summary).into_iter().flat_map(|findings| findings.exhibits).collect()
+}
+
+pub(super) fn terminal(exhibits: Vec<Exhibit>) -> String {
     let mut out = String::new();
-    for exhibit in all(summary).into_iter().flat_map(|findings| findings.exhibits) {
+    for exhibit in exhibits {
         let mut table = Table::new(exhibit.headings);
         for (name, cells) in exhibit.rows {
             table.row(&name, cells);
@@ -66,11 +70,10 @@ pub(crate) fn terminal(summary: &Summary<'_>) -> String {
     out
 }
 
-/// The page's section.
-pub(crate) fn section(summary: &Summary<'_>) -> String {
-    let tables: String = all(summary)
+/// A section of the page.
+pub(super) fn section(heading: &str, exhibits: Vec<Exhibit>) -> String {
+    let tables: String = exhibits
         .into_iter()
-        .flat_map(|findings| findings.exhibits)
         .map(|exhibit| {
             let headings: Vec<String> = [String::new()]
                 .into_iter()
@@ -96,7 +99,7 @@ pub(crate) fn section(summary: &Summary<'_>) -> String {
     if tables.is_empty() {
         return String::new();
     }
-    format!("<section><h2>Caches and full stores</h2>{tables}</section>")
+    format!("<section><h2>{}</h2>{tables}</section>", escape(heading))
 }
 
 /// The engines of some trials, in the order of the record.
@@ -105,6 +108,6 @@ fn engines<'a>(summary: &Summary<'a>, trials: &[&Trial]) -> Vec<&'a Info> {
     summary.record.engines.iter().filter(measured).collect()
 }
 
-fn dash() -> String {
+pub(super) fn dash() -> String {
     "-".to_owned()
 }

@@ -1,0 +1,43 @@
+//! Stores in files: held to their durability class, measured, opened again after a clean close and after a kill.
+
+pub(crate) mod audit;
+pub(crate) mod disk;
+mod measure;
+pub(crate) mod scratch;
+mod trace;
+mod writer;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engines::contract::{Engine, Home};
+use crate::fault::Result;
+use crate::measure::unit::{Emit, Unit};
+use crate::workloads::Workload;
+use writer::Writing;
+
+/// What one process does with a store in files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Step {
+    /// Hold the engine to its contract and to its class.
+    Introduce,
+    /// Load so many entries, then these workloads, then open the store again.
+    Measure { entries: u32, workloads: Vec<Workload> },
+    /// Write for another process that watches, or ends this one.
+    Write(Writing),
+}
+
+pub(crate) fn run<E: Engine>(
+    unit: &Unit,
+    home: &Home,
+    step: &Step,
+    emit: &mut Emit<'_>,
+) -> Result<()> {
+    match step {
+        Step::Introduce => audit::introduce::<E>(unit, home, emit),
+        Step::Measure { entries, workloads } => {
+            measure::run::<E>(unit, home, *entries, workloads, emit)
+        }
+        Step::Write(writing) => writer::run::<E>(unit, home, writing),
+    }
+}
