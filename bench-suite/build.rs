@@ -24,6 +24,7 @@ fn main() {
     let lock_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
     println!("cargo::rerun-if-changed={}", lock_path.display());
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=LIBSQLITE3_FLAGS");
     let lock = std::fs::read_to_string(&lock_path).unwrap_or_default();
     for peer in PEERS {
         let variable = peer.to_uppercase().replace('-', "_");
@@ -37,6 +38,8 @@ fn main() {
         .unwrap_or_else(|_| "unknown".to_owned());
     println!("cargo::rustc-env=BUILD_RUSTC={version}");
     for (name, variable) in [
+        // What SQLite's source is compiled with beside the crate's own flags.
+        ("BUILD_SQLITE_FLAGS", "LIBSQLITE3_FLAGS"),
         ("BUILD_PROFILE", "PROFILE"),
         ("BUILD_TARGET", "TARGET"),
         ("BUILD_FLAGS", "CARGO_ENCODED_RUSTFLAGS"),

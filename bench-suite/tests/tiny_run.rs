@@ -181,6 +181,24 @@ fn class_d2_syncs_every_second() {
     assert!(!table.contains("M ops/s"), "{table}");
 }
 
+#[test]
+fn without_strace_the_rows_say_so() {
+    let folder = Folder::new("unwatched");
+    let out = folder.0.to_str().unwrap();
+    let arguments = ["files", "D1", "--profile", "files-smoke", "--entries", "2000"];
+    let arguments = [&arguments[..], &["--engines", "nyala,lmdb", "--out", out]].concat();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nyala-bench"));
+    let output = command.args(&arguments).env("PATH", &folder.0).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for store in of_kind(&lines(&folder.0.join("latest.jsonl")), "file-store") {
+        assert!(store["audit"]["syncs"].is_null(), "{store}");
+        assert_eq!(store["audit"]["killed"]["lost"], 0, "{store}");
+    }
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("! Not audited in full, class D1: the syncs of nyala, lmdb"), "{table}");
+    assert!(table.contains("apt-get install strace"), "{table}");
+}
+
 /// Every experiment has its engines, and none of them found nothing.
 fn check_trials(trials: &[&Value]) {
     for experiment in EXPERIMENTS {

@@ -24,6 +24,8 @@ const DELETE: &str = "DELETE FROM kv WHERE k = ?1";
 const PAGE_BYTES: u32 = 4096;
 /// What SQLite's own build allows at most.
 const MAP_BYTES: u64 = 0x7fff_0000;
+/// Asked for in `.cargo/config.toml`: as bundled SQLite syncs with fsync, which stores times of files too.
+const FLAGS: &str = env!("BUILD_SQLITE_FLAGS");
 /// The database's file in its folder.
 const FILE: &str = "store.sqlite";
 
@@ -259,7 +261,11 @@ impl Sqlite {
             form,
             vec![
                 format!("load: {GROUP} rows a transaction; a batch: one read transaction; else one operation a transaction"),
-                format!("compiled from rusqlite {}'s bundled source at the suite's optimisation level; it syncs with fsync, as bundled", env!("VERSION_RUSQLITE")),
+                format!(
+                    "compiled from rusqlite {}'s bundled source at the suite's optimisation level; added flags: {}",
+                    env!("VERSION_RUSQLITE"),
+                    if FLAGS.is_empty() { "none" } else { FLAGS }
+                ),
             ],
         ]
         .concat()

@@ -12,7 +12,7 @@ use crate::measure::unit::{Clerk, Emit, Unit};
 use crate::record::Line;
 use crate::record::files::FileFacts;
 use crate::workloads::stream::{VALUE_LEN, first_value};
-use crate::workloads::{self, Frame, Workload, load};
+use crate::workloads::{self, Frame, Workload, load, warm};
 
 /// The part of the entries that is set before the kill whose recovery is timed.
 const SET_BEFORE_KILL: u32 = 10;
@@ -52,6 +52,7 @@ pub(super) fn run<E: Engine>(
     let memory_bytes = process::anonymous_bytes_of(engine.writer())?.saturating_sub(memory_before);
     // They were there before the store was opened, and count as nobody's memory.
     drop(streams);
+    warm::run(&engine, &frame)?;
     for workload in workloads {
         sets +=
             clerk.write(&engine, *workload, None, || workloads::run(*workload, &engine, &frame))?;

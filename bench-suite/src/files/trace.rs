@@ -44,6 +44,12 @@ fn descriptor(arguments: &str) -> Option<i64> {
     arguments.split([',', ')', ' ']).next()?.parse().ok()
 }
 
+/// Whether a file is opened so that each write to it is a sync. The flags stand behind the path, which may hold any letters.
+fn opens_synced(arguments: &str) -> bool {
+    let flags = arguments.rsplit('"').next().unwrap_or_default();
+    flags.split([',', '|', ' ']).any(|flag| ["O_SYNC", "O_DSYNC"].contains(&flag))
+}
+
 /// What happened between the two marks, which are syncs of descriptor -1.
 pub(super) fn syncs(trace: &str, sets: u64) -> Result<Syncs> {
     let mut calls: BTreeMap<String, u64> = BTreeMap::new();
@@ -73,7 +79,7 @@ pub(super) fn syncs(trace: &str, sets: u64) -> Result<Syncs> {
             continue;
         }
         match call.name {
-            "openat" | "open" if arguments.contains("SYNC") => {
+            "openat" | "open" if opens_synced(&arguments) => {
                 synced_files.insert(result);
             }
             "close" | "openat" | "open" => {
@@ -90,7 +96,7 @@ pub(super) fn syncs(trace: &str, sets: u64) -> Result<Syncs> {
             call.name
         } else if WRITES.contains(&call.name)
             && (file.is_some_and(|file| synced_files.contains(&file))
-                || arguments.contains("RWF_DSYNC"))
+                || ["RWF_DSYNC", "RWF_SYNC"].iter().any(|flag| arguments.contains(flag)))
         {
             "dsync-write"
         } else {
@@ -154,7 +160,7 @@ mod tests {
         let trace = "\
 10 1.0 openat(AT_FDCWD, \"a\", O_WRONLY|O_SYNC) = 3
 10 1.1 close(3) = 0
-10 1.2 openat(AT_FDCWD, \"b\", O_WRONLY) = 3
+10 1.2 openat(AT_FDCWD, \"/O_SYNC|O_DSYNC,O_SYNC/b\", O_WRONLY|O_ASYNC) = 3
 10 2.0 fsync(-1) = -1 EBADF (x)
 10 2.1 write(3, \"\"..., 1) = 1
 10 2.2 fsync(-1) = -1 EBADF (x)

@@ -19,7 +19,7 @@ use crate::record::files::FileCell;
 use crate::record::histogram::Buckets;
 use crate::record::{Cell, Line, Memory};
 use crate::workloads::stream::{TRACE_VALUE_LEN, VALUE_LEN};
-use crate::workloads::{self, Frame, Workload, load, trace};
+use crate::workloads::{self, Frame, Workload, load, trace, warm};
 
 /// Where finished measurements go.
 pub(crate) type Emit<'a> = dyn FnMut(Line) -> Result<()> + 'a;
@@ -170,6 +170,7 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
             })?;
             drop(streams);
             engine.settle()?;
+            warm::run(&engine, &frame)?;
             for workload in workloads {
                 clerk.write(&engine, *workload, None, || {
                     workloads::run(*workload, &engine, &frame)

@@ -33,12 +33,12 @@ fn stores<'a>(
     stores.filter(move |store| store.durability == durability && store.info.group == group)
 }
 
-/// In-process stores alone: what is compared with the best peer.
-fn speeds(summary: &Summary<'_>) -> Grid<Condition> {
+/// Of what runs in this process: with the floors each is compared by itself, without them the best is looked for.
+fn speeds(summary: &Summary<'_>, floors: bool) -> Grid<Condition> {
     let mut grid = Grid::new(Better::More);
     for FileCell { durability, cell } in &summary.record.files.cells {
         let compared = stores(summary, *durability, Group::InProcess)
-            .any(|store| store.info.name == cell.engine && !store.info.floor);
+            .any(|store| store.info.name == cell.engine && (floors || !store.info.floor));
         if compared {
             let condition = (*durability, cell.threads, cell.workload);
             grid.add(condition, &cell.engine, cell.block, cell.ops_a_second());
@@ -48,7 +48,7 @@ fn speeds(summary: &Summary<'_>) -> Grid<Condition> {
 }
 
 pub(super) fn exhibits(summary: &Summary<'_>) -> Vec<Exhibit> {
-    let speeds = speeds(summary);
+    let speeds = speeds(summary, true);
     let mut exhibits = Vec::new();
     for class in classes(summary) {
         let mut threads: Vec<usize> = cells_of(summary, class).map(|cell| cell.threads).collect();
@@ -75,7 +75,7 @@ pub(super) fn losses(summary: &Summary<'_>) -> Vec<Loss> {
             format::threads(threads)
         )
     };
-    speeds(summary).losses(summary, "operations a second", place)
+    speeds(summary, false).losses(summary, "operations a second", place)
 }
 
 fn cells_of<'a>(
@@ -113,9 +113,9 @@ fn throughput(
         return None;
     }
     let mut sums = Vec::new();
-    for peer in stores(summary, class, group).filter(|store| {
-        group == Group::InProcess && store.info.name != SUBJECT && !store.info.floor
-    }) {
+    for peer in stores(summary, class, group)
+        .filter(|store| group == Group::InProcess && store.info.name != SUBJECT)
+    {
         let ratio = |workload: &Workload| {
             speeds.against((class, threads, *workload), &peer.info.name).map_or_else(
                 dash,
@@ -268,7 +268,7 @@ fn audits(summary: &Summary<'_>, class: Durability) -> Option<Exhibit> {
                         the oldest of these was. An engine that contradicts its class is left out."
         .to_owned();
     if let Some(why) = unwatched {
-        sentence.push_str(&format!(" Syncs were not counted: {why}."));
+        sentence.push_str(&format!(" Where there is a dash, syncs were not counted: {why}."));
     }
     (!rows.is_empty()).then(|| Exhibit {
         title: format!("Class {}, audit", class.name()),
@@ -300,6 +300,7 @@ mod tests {
 {"kind":"file-store","durability":"D1","name":"nyala","title":"Nyala","version":"1","group":"in-process","floor":false,"settings":["Process"],"audit":{"syncs":{"sets":500,"seconds":0.2,"calls":{},"longest_gap":0.2},"killed":{"acknowledged":9000,"lost":0,"oldest_lost":0.0}}}
 {"kind":"file-store","durability":"D1","name":"peer","title":"Peer","version":"2","group":"in-process","floor":false,"settings":["<log>"],"audit":{"syncs":null,"unwatched":"strace is not installed","killed":{"acknowledged":70,"lost":0,"oldest_lost":0.0}}}
 {"kind":"file-store","durability":"D3","name":"nyala","title":"Nyala","version":"1","group":"in-process","floor":false,"settings":["Sync"],"audit":{"syncs":{"sets":60,"seconds":0.2,"calls":{"fdatasync":60},"longest_gap":0.1},"killed":{"acknowledged":90,"lost":0,"oldest_lost":0.0}}}
+{"kind":"file-store","durability":"D3","name":"floor","title":"Floor","version":"1","group":"in-process","floor":true,"settings":[],"audit":null}
 {"kind":"file-facts","engine":"nyala","durability":"D1","block":0,"entries":1000,"loaded_bytes":124000,"ended_bytes":200000,"memory_bytes":20000,"written_bytes":130000,"set_bytes":100000,"open_clean":0.01,"open_killed":0.02,"killed":{"acknowledged":100,"lost":0,"oldest_lost":0.0}}
 "#;
 
@@ -319,6 +320,7 @@ mod tests {
                 cell("nyala", "D1", block, ops),
                 cell("peer", "D1", block, ops / 4),
                 cell("nyala", "D3", block, 350),
+                cell("floor", "D3", block, 500),
             ]
         });
         for line in LINES.trim().lines().map(str::to_owned).chain(cells) {
@@ -353,7 +355,32 @@ mod tests {
         assert_eq!(throughput.sums[0].0, "Nyala / Peer");
         assert!(throughput.sums[0].1[0].starts_with("4.00 (4.00"), "{:?}", throughput.sums);
         let third = exhibits.iter().find(|exhibit| exhibit.title.contains("D3, in files")).unwrap();
-        assert_eq!(third.rows, [("Nyala".to_owned(), vec!["0.350".to_owned()])]);
+        assert_eq!(third.rows[0], ("Nyala".to_owned(), vec!["0.350".to_owned()]));
+        assert!(third.sums[0].1[0].starts_with("0.700 (0.700"), "{:?}", third.sums);
+    }
+
+    #[test]
+    fn a_floor_is_compared_and_nobody_loses_to_it() {
+        let record = with_files();
+        let summary = Summary::of(&record);
+        assert!(exhibits(&summary).iter().any(|exhibit| {
+            exhibit.title.contains("D3")
+                && exhibit.sums.iter().any(|(name, _)| name == "Nyala / Floor")
+        }));
+        assert_eq!(losses(&summary).len(), 0);
+    }
+
+    #[test]
+    fn who_was_not_watched_is_named_before_the_numbers() {
+        let record = with_files();
+        let warnings = Summary::of(&record).warnings();
+        assert!(
+            warnings
+                .iter()
+                .any(|line| line.contains("D1") && line.contains("strace is not installed")),
+            "{warnings:?}"
+        );
+        assert!(!warnings.iter().any(|line| line.contains("D3")), "{warnings:?}");
     }
 
     #[test]

@@ -270,6 +270,24 @@ impl<'a> Summary<'a> {
                 format!("{} is left out in class {}: {}.", skip.engine, class.name(), skip.reason)
             }
         }));
+        for class in Durability::OF_FILES {
+            let of_class =
+                self.record.files.stores.iter().filter(|store| store.durability == class);
+            let unwatched: Vec<(&str, &str)> = of_class
+                .filter_map(|store| {
+                    let why = store.audit.as_ref()?.unwatched.as_deref()?;
+                    Some((store.info.name.as_str(), why))
+                })
+                .collect();
+            if let Some((_, why)) = unwatched.first() {
+                let names: Vec<&str> = unwatched.iter().map(|(name, _)| *name).collect();
+                warnings.push(format!(
+                    "Not audited in full, class {}: the syncs of {} were not counted, they were only killed: {why}.",
+                    class.name(),
+                    names.join(", ")
+                ));
+            }
+        }
         let steal = self.worst_steal_percent();
         if steal > 1.0 {
             warnings.push(format!(

@@ -10,6 +10,7 @@ mod overwrite;
 pub(crate) mod stream;
 pub(crate) mod trace;
 mod uniform_get;
+pub(crate) mod warm;
 pub(crate) mod zipf;
 mod zipf_mix;
 
