@@ -181,8 +181,7 @@ impl Engine {
             let (sum, expiry) = match current {
                 Some(current) => {
                     let value = current.number()?;
-                    let sum =
-                        value.checked_add(delta).ok_or_else(|| Error::Overflow { value, delta })?;
+                    let sum = value.checked_add(delta).ok_or(Error::Overflow { value, delta })?;
                     (sum, current.expiry)
                 }
                 None => (delta, ttl_ms.map_or(0, |ttl_ms| now_ms().saturating_add(ttl_ms))),
