@@ -55,6 +55,8 @@ pub(crate) struct StripeState {
     pub(crate) unread: Vec<Unread>,
     /// The runs of a file that hold live values, by their first segment.
     pub(crate) runs: BTreeMap<usize, Run>,
+    /// While a frame is written, the runs of a file whose links it hides, and their words.
+    pub(crate) held_runs: Option<Vec<(usize, usize)>>,
     /// The sealed segment that is being reclaimed.
     pub(crate) victim: Option<Victim>,
     /// What was evicted last; a cache makes it at its first eviction.
@@ -132,8 +134,6 @@ pub(crate) struct Writer<'a> {
     pub(crate) appended: usize,
     /// Words of a file's runs that were let go since the lock was taken.
     pub(crate) let_go: usize,
-    /// While a frame is written, the runs of a file whose links it hides, and their words.
-    pub(crate) held_runs: Option<Vec<(usize, usize)>>,
 }
 
 impl Stripe {
@@ -151,6 +151,7 @@ impl Stripe {
                 leases: LeaseHistory::default(),
                 unread: Vec::new(),
                 runs: BTreeMap::new(),
+                held_runs: None,
                 victim: None,
                 ghosts: None,
                 filling: true,
@@ -216,7 +217,7 @@ impl Engine {
     #[inline(always)]
     fn writer<'a>(&'a self, stripe: &'a Stripe) -> Result<Writer<'a>> {
         let Some(state) = lock_patiently(&stripe.state) else { return Err(half_changed()) };
-        Ok(Writer { engine: self, stripe, state, appended: 0, let_go: 0, held_runs: None })
+        Ok(Writer { engine: self, stripe, state, appended: 0, let_go: 0 })
     }
 }
 

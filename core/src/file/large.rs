@@ -204,7 +204,7 @@ impl<'a> Writer<'a> {
     pub(crate) fn let_run_go(&mut self, run: usize) {
         let Some(gone) = self.state.runs.remove(&run) else { return };
         self.forget_link(&gone);
-        match &mut self.held_runs {
+        match &mut self.state.held_runs {
             Some(held) => held.push((run, gone.words)),
             None => self.give_run_back(run, gone.words),
         }
@@ -213,12 +213,12 @@ impl<'a> Writer<'a> {
     /// From now on runs stay, although their records are dead: what hides their links is a part of a frame that is yet to be
     /// written, without which it would not count.
     pub(crate) fn hold_runs(&mut self) {
-        self.held_runs = (!is_on(Mutant::RunGoneInFrame)).then(Vec::new);
+        self.state.held_runs = (!is_on(Mutant::RunGoneInFrame)).then(Vec::new);
     }
 
     /// Lets these runs go: the frame is there as a whole.
     pub(crate) fn let_held_runs_go(&mut self) {
-        for (run, words) in self.held_runs.take().into_iter().flatten() {
+        for (run, words) in self.state.held_runs.take().into_iter().flatten() {
             self.give_run_back(run, words);
         }
     }

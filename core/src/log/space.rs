@@ -56,7 +56,8 @@ struct SpaceState {
     settled_bytes: u64,
     /// Bytes that are committed to log, index and tables.
     committed: usize,
-    /// Committed segments for the next lease.
+    /// Committed segments, from whose end the next one is leased. Of a file the highest first: it is cut behind its last leased
+    /// segment when it is closed.
     free: Vec<usize>,
     /// Retired segments and runs that are still pinned.
     limbo: Vec<usize>,
@@ -303,10 +304,13 @@ impl Space {
         state.leased -= 1;
         if !reusable {
             state.limbo.push(segment);
-        } else if state.free.len() < self.keep_free(&state) && !self.is_to_be_cut(segment, &state) {
-            state.free.push(segment);
         } else {
-            state.decommit_segment(segment, &self.geometry, log);
+            state.add_free(segment, &self.geometry);
+            if state.free.len() > self.keep_free(&state)
+                && let Some(segment) = state.spare_free(&self.geometry)
+            {
+                state.decommit_segment(segment, &self.geometry, log);
+            }
         }
         self.publish(&state);
     }
@@ -319,17 +323,11 @@ impl Space {
         let keep = self.keep_free(&state);
         let at_once = (1 << 20 >> self.geometry.segment_shift) / WORD;
         for _ in 0..at_once.max(1).min(state.free.len().saturating_sub(keep)) {
-            let Some(segment) = state.free.pop() else { break };
+            let Some(segment) = state.spare_free(&self.geometry) else { break };
             state.decommit_segment(segment, &self.geometry, log);
         }
         self.publish(&state);
         state.free.len() > keep
-    }
-
-    /// Whether a free segment of a file is better given back, because a lower one can be leased instead: a file is cut behind
-    /// its last leased segment when it is closed.
-    fn is_to_be_cut(&self, segment: usize, state: &SpaceState) -> bool {
-        self.geometry.in_file && state.decommitted.first().is_some_and(|lower| *lower < segment)
     }
 
     /// Free segments that stay as they are: beyond the reserve, a part of what is leased, less in a file.
@@ -458,7 +456,7 @@ impl Space {
         state.leave_limbo(segments, &self.geometry, regions.log);
         let over = |state: &SpaceState| state.committed.saturating_sub(state.max_bytes as usize);
         while over(&state) > 0 && state.free.len() > self.geometry.reserve {
-            let Some(segment) = state.free.pop() else { break };
+            let Some(segment) = state.spare_free(&self.geometry) else { break };
             state.decommit_segment(segment, &self.geometry, regions.log);
         }
         if !self.geometry.in_file {
@@ -667,13 +665,30 @@ impl SpaceState {
         self.decommitted.extend(run..run + segments);
     }
 
+    /// Keeps a committed segment for a later lease.
+    fn add_free(&mut self, segment: usize, geometry: &Geometry) {
+        let place = match geometry.in_file {
+            true => self.free.partition_point(|other| *other > segment),
+            false => self.free.len(),
+        };
+        self.free.insert(place, segment);
+    }
+
+    /// The free segment that is best given back: in a file the highest.
+    fn spare_free(&mut self, geometry: &Geometry) -> Option<usize> {
+        match geometry.in_file {
+            true if !self.free.is_empty() => Some(self.free.remove(0)),
+            _ => self.free.pop(),
+        }
+    }
+
     fn leave_limbo(&mut self, segments: &Segments, geometry: &Geometry, log: &Region) {
         for i in (0..self.limbo.len()).rev() {
             if segments.unpinned(self.limbo[i]) {
                 let number = self.limbo.swap_remove(i);
                 match self.is_run(number, geometry) {
                     true => self.free_run(number, geometry, log),
-                    false => self.free.push(number),
+                    false => self.add_free(number, geometry),
                 }
             }
         }
