@@ -8,6 +8,7 @@ use crate::sync::AtomicU64;
 
 /// Bits of a match for each slot: its four quarters, of which the tag is the upper one.
 const QUARTERS: u32 = 4;
+#[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
 const UPPER_QUARTERS: u32 = 0x8888_8888;
 
 /// The slots of a bucket that have a tag: bit `4 i + 3` is that of slot `i`.
@@ -36,18 +37,27 @@ impl Iterator for Matches {
 /// How tags are compared on this processor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Comparer {
-    /// Whether there are comparisons of a quarter of a kilobit that answer a bit mask.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "one way only"))]
+    /// Whether there are comparisons of 256 bits that answer a bit mask (AVX-512).
+    #[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
     masks: bool,
 }
 
 impl Comparer {
     pub(super) fn new() -> Comparer {
-        #[cfg(target_arch = "x86_64")]
-        let masks = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl");
-        #[cfg(not(target_arch = "x86_64"))]
-        let masks = false;
-        Comparer { masks }
+        Comparer {
+            #[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
+            masks: is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl"),
+        }
+    }
+
+    /// All ways that this processor knows.
+    #[cfg(all(test, not(loom)))]
+    fn all() -> Vec<Comparer> {
+        vec![
+            #[cfg(all(target_arch = "x86_64", not(any(loom, nyala_tsan))))]
+            Comparer { masks: false },
+            Comparer::new(),
+        ]
     }
 
     /// Which slots have a tag, at the moment at which each is loaded. The tag of a slot is its upper quarter; that of an
@@ -154,14 +164,14 @@ mod tests {
 
     #[test]
     fn equal_tags_are_found_wherever_they_are() {
-        for masks in [false, Comparer::new().masks] {
+        for comparer in Comparer::all() {
             for tag in [0, 1, 0x7fff, 0x8000, 0xffff] {
                 for wanted in 0..=u8::MAX {
                     let bucket = Bucket(std::array::from_fn(|i| {
                         let tag = if wanted >> i & 1 == 1 { tag } else { tag ^ 0x4001 };
                         AtomicU64::new(tag << TAG_SHIFT | tag)
                     }));
-                    let found = Comparer { masks }.equal_tags(&bucket.0, tag);
+                    let found = comparer.equal_tags(&bucket.0, tag);
                     let found: Vec<usize> = found.collect();
                     let wanted = (0..SLOTS_PER_BUCKET).filter(|i| wanted >> i & 1 == 1);
                     assert!(wanted.eq(found.iter().copied()), "tag {tag:#x}: {found:?}");
