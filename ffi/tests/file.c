@@ -72,7 +72,7 @@ static void large_values_are_there_again(void) {
     nyala_options options = options_of(path);
     nyala_store *store;
     nyala_pinned *pin = NULL;
-    unsigned char *value = malloc(LEN + 1), *found = malloc(LEN + 1);
+    unsigned char *value = (unsigned char *)malloc(LEN + 1), *found = (unsigned char *)malloc(LEN + 1);
     size_t len = 0, i;
     CHECK(value != NULL && found != NULL);
     for (i = 0; i <= LEN; i++) value[i] = (unsigned char)(i * 7 >> 3);

@@ -63,7 +63,7 @@ def test_large_values_are_there_again(path, level):
             store["larger"] = bytes(24 * MIB + 1)
     with nyala.Store(path, max_bytes=96 * MIB, **level) as store:
         assert store["large"] == value and store.append("large", b"!") == len(value) + 1
-        with store.pin("large") as pinned:
+        with memoryview(store.pin("large")) as pinned:
             store["large"] = b"small"
             assert pinned[-1:] == b"!"
         assert dict(store) == {b"large": b"small"}
@@ -379,7 +379,7 @@ def test_max_bytes_of_the_wrong_type(path):
     nyala.Store(path, max_bytes=None).close()
 
 
-@pytest.mark.parametrize(("max_bytes", "limit"), [(4 * MIB, 128 << 10), (256 * MIB, 128 << 10), (512 * MIB, 256 << 10), (1 << 30, 512 << 10), (None, 512 << 10)])
+@pytest.mark.parametrize(("max_bytes", "limit"), [(4 * MIB, MIB), (16 * MIB, 4 * MIB), (64 * MIB, 16 * MIB)])
 def test_longest_values(path, max_bytes, limit):
     with nyala.Store(path, max_bytes=max_bytes) as store:
         store["k"] = bytes(limit)
