@@ -268,17 +268,18 @@ impl<'a> Writer<'a> {
         let engine = self.engine;
         let run = engine.geometry.segment_of(found.record.start);
         let Some(old) = self.state.runs.get(&run).copied() else { return Ok(()) };
-        let start = self
-            .reserve(old.link_words, self.survivors(), Purpose::Survivors, moment)
-            .ok_or(NeedRoom)?;
+        // By the link, which the walk has checked, and not by what a checkpoint lists of it.
         let link = Record::at(engine.log.view(), old.link);
+        let words = link.header.words();
+        let start =
+            self.reserve(words, self.survivors(), Purpose::Survivors, moment).ok_or(NeedRoom)?;
         let copy = link.copy_to(engine.log.view(), start, link.header);
         self.seal_in_file(&copy);
         self.forget_link(&old);
         self.note_link(&found.record, &copy, old.lease, moment);
         engine.index.publish(found.place.word, found.slot.with_note(note));
         self.stripe.counters.records_moved.add(1);
-        self.stripe.counters.words_moved.add(old.link_words);
+        self.stripe.counters.words_moved.add(words);
         Ok(())
     }
 
