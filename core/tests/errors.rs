@@ -353,10 +353,6 @@ fn full_changes_nothing() {
     for outcome in store.set_many(&pairs).unwrap() {
         refused.push(("set_many", outcome));
     }
-    // Of the frame some values would fit, and one key has a value of that length already.
-    let third = vec![4; store.max_frame_bytes() / 3 - 80];
-    let frame = [("key 1", &third), ("fresh", &third), ("key 2", &value)];
-    refused.push(("set_many_atomic", store.set_many_atomic(&frame)));
     for (operation, result) in refused {
         assert!(matches!(result, Err(Error::Full { .. })), "{operation}: {result:?}");
     }
@@ -383,6 +379,30 @@ fn full_changes_nothing() {
     assert!(store.is_empty());
     store.set("fresh", &long).expect("room again");
     validate(&store).unwrap();
+}
+
+/// Of the frame that is refused some values would fit, and one key is there already.
+#[test]
+fn a_frame_that_is_refused_changes_nothing() {
+    let store = open(MIB);
+    let third = vec![4; store.max_frame_bytes() / 3 - 80];
+    store.set("known", b"1").unwrap();
+    let mut frames = 0;
+    let (before, error) = loop {
+        let before = picture(&store);
+        let keys = [format!("fresh {frames}"), "known".into(), format!("other {frames}")];
+        let frame = keys.map(|key| (key, &third));
+        match store.set_many_atomic(&frame) {
+            Ok(()) => frames += 1,
+            Err(error) => break (before, error),
+        }
+        assert!(frames < 1_000, "never full");
+    };
+    assert!(matches!(error, Error::Full { max_bytes: MIB, .. }), "{error:?}");
+    assert_eq!(before.len(), 1 + 2 * frames);
+    assert!(picture(&store) == before, "Full changed something");
+    validate(&store).unwrap();
+    assert!(store.delete("known").unwrap());
 }
 
 /// The limit counts the same in every store, however keys fall to stripes.
