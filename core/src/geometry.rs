@@ -50,7 +50,7 @@ const PAGE_BYTES: usize = PAGE_WORDS * WORD;
 pub(crate) const HUGE_PAGE_BYTES: usize = 2 << 20;
 /// Budgets from here on use huge pages for the log. Its last few are small pages, so that the end of the budget can be
 /// committed by the segment.
-const HUGE_LOG_FROM_BYTES: u64 = 16 << 20;
+const HUGE_LOG_FROM_BYTES: u64 = 8 << 20;
 const SMALL_PAGES_AT_THE_END: usize = 2 * HUGE_PAGE_BYTES;
 /// Budgets from here on use huge pages for the index: the last one may stay mostly empty.
 const HUGE_INDEX_FROM_BYTES: u64 = 96 << 20;

@@ -22,7 +22,12 @@ const PREFETCHED_LINES: usize = 2;
 /// Values of which the length is checked before they are copied: a header that was overwritten or reused meanwhile may
 /// promise a gigabyte.
 const LARGE_BYTES: usize = if cfg!(loom) { 64 } else { 4 << 10 };
-/// Keys of a batch whose cache misses overlap.
+/// Keys of a batch of reads from the question for a cache line to the look at it. Six are too few for the misses of a large
+/// store, eight for the caches of a small one; sixteen are no better.
+const AHEAD: usize = 12;
+/// Keys of a batch of reads that are under way at once, at least.
+const RING: usize = (2 * AHEAD + 1).next_power_of_two();
+/// Keys of a batch of writes whose cache misses overlap.
 const GROUP: usize = 32;
 
 /// The bytes of a value as a read sees them.
@@ -424,13 +429,13 @@ impl Engine {
         }
     }
 
-    /// Reads many keys; `each` is called for each of them in order, with no lock held.
+    /// Reads many keys; `each` is called for each of them in order, with no lock held. A pipeline, so that some cache misses
+    /// are always under way while others are worked on:
     ///
     /// ```text
-    /// for each group of keys:
-    ///     hash all, ask for their buckets
-    ///     find the slots, ask for their records
-    ///     look at each record as `read` does; where that does not do, read anew
+    /// hash a key, ask for its bucket
+    /// AHEAD keys later: find its slot, ask for its record
+    /// AHEAD keys later: look at the record as `read` does; where that does not do, read anew
     /// ```
     pub(crate) fn read_many<K: AsRef<[u8]>>(
         &self,
@@ -441,39 +446,44 @@ impl Engine {
         for key in keys {
             self.admit_key_len(key.as_ref())?;
         }
+        let ahead = AHEAD.min(keys.len());
         let mut value = Vec::new();
-        let mut asked = [Asked { hash: Hash(0), page: 0, word: 0, slot: Slot::EMPTY }; GROUP];
-        for (number, group) in keys.chunks(GROUP).enumerate() {
-            let generation = self.segments.generation();
-            for (asked, key) in asked.iter_mut().zip(group) {
-                asked.hash = self.hasher.hash(key.as_ref());
-                asked.page = self.stripe(asked.hash).directory.home(&self.index, asked.hash);
-                self.index.prefetch_bucket(asked.page, asked.hash);
+        let mut ring = [Asked::NOTHING; RING];
+        for turn in 0..keys.len() + 2 * ahead {
+            if let Some(key) = keys.get(turn) {
+                ring[turn % RING] = self.ask(key.as_ref());
             }
-            for asked in &mut asked[..group.len()] {
+            if (ahead..ahead + keys.len()).contains(&turn) {
+                let asked = &mut ring[(turn - ahead) % RING];
+                asked.generation = self.segments.generation();
                 (asked.word, asked.slot) = self.prefetch_record(asked.page, asked.hash);
             }
-            for (i, (asked, key)) in asked.iter().zip(group).enumerate() {
-                let key = key.as_ref();
-                let usual = match asked.slot {
-                    Slot::EMPTY => None,
-                    slot => {
-                        let (word, copy) = (asked.word, &mut CopyTo(&mut value));
-                        self.confirm(generation, word, slot, key, copy, true, |expiry| {
-                            expired(expiry, moment)
-                        })
-                    }
-                };
-                let found = match usual {
-                    Some(()) => usual,
-                    None => {
-                        self.read_anywhere(asked.hash, key, moment, true, CopyTo(&mut value))?
-                    }
-                };
-                each(number * GROUP + i, found.map(|()| value.as_slice()));
-            }
+            let Some(number) = turn.checked_sub(2 * ahead) else { continue };
+            let (key, asked) = (keys[number].as_ref(), &ring[number % RING]);
+            let Asked { generation, word, slot, .. } = *asked;
+            let copy = &mut CopyTo(&mut value);
+            let usual = match slot {
+                Slot::EMPTY => None,
+                slot => self.confirm(generation, word, slot, key, copy, true, |expiry| {
+                    expired(expiry, moment)
+                }),
+            };
+            let found = match usual {
+                Some(()) => usual,
+                None => self.read_anywhere(asked.hash, key, moment, true, CopyTo(&mut value))?,
+            };
+            each(number, found.map(|()| value.as_slice()));
         }
         Ok(())
+    }
+
+    /// Hashes a key of a batch and asks for its bucket.
+    #[inline(always)]
+    fn ask(&self, key: &[u8]) -> Asked {
+        let hash = self.hasher.hash(key);
+        let page = self.stripe(hash).directory.home(&self.index, hash);
+        self.index.prefetch_bucket(page, hash);
+        Asked { hash, page, ..Asked::NOTHING }
     }
 
     /// Asks for the buckets and then the records of a few keys that are about to be written.
@@ -521,9 +531,16 @@ fn fence_look() {
 struct Asked {
     hash: Hash,
     page: usize,
+    /// That of before the slot was read.
+    generation: u64,
     /// Where the slot was found; nothing if it is empty.
     word: usize,
     slot: Slot,
+}
+
+impl Asked {
+    const NOTHING: Asked =
+        Asked { hash: Hash(0), page: 0, generation: 0, word: 0, slot: Slot::EMPTY };
 }
 
 enum Look<T> {
