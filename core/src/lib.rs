@@ -52,6 +52,7 @@ mod format;
 mod frame;
 mod geometry;
 mod ghost;
+mod growth;
 mod hash;
 mod hottest;
 mod index;
@@ -61,6 +62,7 @@ mod log;
 #[cfg(all(loom, test))]
 mod models;
 mod options;
+mod overwrite;
 mod pin;
 mod reader;
 mod reclaim;

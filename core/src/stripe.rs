@@ -13,14 +13,12 @@ use crate::file::wake::Unread;
 use crate::ghost::Ghosts;
 use crate::hash::{Hash, MAX_STRIPES};
 use crate::hottest::Hottest;
-use crate::index::{Directory, Helpers, Place, Slot};
-use crate::log::record::{Header, Packed, Record};
+use crate::index::{Directory, Place, Slot};
+use crate::log::record::{Header, Record};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::log::space::Purpose;
 use crate::removal::{Cause, Departed};
-use crate::sync::{
-    AtomicU64, Mutex, MutexGuard, Ordering, Padded, fence, full_fence, lock_patiently,
-};
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, Padded, lock_patiently};
 use crate::types::Version;
 
 /// In this order: what readers load, then, on other cache lines, what every write stores.
@@ -30,7 +28,7 @@ pub(crate) struct Stripe {
     /// Changes when the directory doubles.
     pub(crate) directory: Directory,
     /// 0 until somebody wants to pin a record of the stripe, then 1 for ever. Stored under the lock.
-    pins_expected: AtomicU64,
+    pub(crate) pins_expected: AtomicU64,
     pub(crate) counters: Padded<Counters>,
     state: Mutex<StripeState>,
     /// Fed by sampled reads; a reader that finds it busy goes on without.
@@ -447,12 +445,6 @@ impl<'a> Writer<'a> {
         self.with_helpers(|index, helpers| stripe.directory.merge(index, hash, helpers));
     }
 
-    /// Merges two of the stripe's pages, the first that can be from the directory word `from` on; answers where to go on.
-    pub(crate) fn shrink_index(&self, from: u64) -> Option<u64> {
-        let stripe = self.stripe;
-        self.with_helpers(|index, helpers| stripe.directory.shrink(index, from, helpers))
-    }
-
     /// Removes an entry whose expiry was noticed.
     pub(crate) fn remove_expired(&mut self, found: Located<'a>, hash: Hash) {
         self.remove(found, hash, Cause::Expired);
@@ -523,79 +515,6 @@ impl<'a> Writer<'a> {
         self.stripe.counters.expiring_words.set(0);
     }
 
-    /// Overwrites a record in place if the new value fits and nobody pins the segment.
-    #[inline(always)]
-    pub(crate) fn overwrite(
-        &mut self,
-        found: &Located<'a>,
-        entry: &NewEntry<'_>,
-        moment: &Moment<'_>,
-    ) -> Option<Version> {
-        let record = &found.record;
-        // In a file what was acknowledged stays as it is until its successor is whole.
-        if record.header.has_check_word() || entry.expiry != 0 && !record.header.has_expiry_word() {
-            return None;
-        }
-        let header = record.header.overwritten(entry.value.len())?;
-        self.begin_overwrite(record)?;
-        let version = self.next_version();
-        let new = Record { header, ..*record };
-        new.overwrite(version.get(), entry.expiry, entry.key, entry.value);
-        if header != record.header && self.account(record).is_some() {
-            self.sub_live(record);
-            self.add_live(&new);
-        }
-        if entry.expiry != 0 {
-            self.note_expiry(&new, moment);
-        }
-        if self.engine.evicts {
-            self.engine.index.count_read(found.place.word, found.slot);
-        }
-        Some(version)
-    }
-
-    /// Overwrites a value in place with a word of the same length, if nobody pins the segment. The expiry stays.
-    #[inline(always)]
-    pub(crate) fn overwrite_word(
-        &mut self,
-        found: &Located<'a>,
-        value: Packed<'a>,
-        word: u64,
-    ) -> Option<Version> {
-        if found.record.header.has_check_word() {
-            return None;
-        }
-        self.begin_overwrite(&found.record)?;
-        let version = self.next_version();
-        found.record.overwrite_word(version.get(), value, word);
-        if self.engine.evicts {
-            self.engine.index.count_read(found.place.word, found.slot);
-        }
-        Some(version)
-    }
-
-    /// Makes the version of a record odd before its bytes are; `None`, and nothing is changed, if somebody pins it.
-    #[inline(always)]
-    fn begin_overwrite(&self, record: &Record<'a>) -> Option<()> {
-        let version_word = record.version_word();
-        let version = version_word.load(Ordering::Relaxed);
-        version_word.store(version + 1, Ordering::Relaxed);
-        if self.stripe.pins_expected.load(Ordering::Relaxed) == 0 {
-            // Pairs with the acquire fence at the end of a reader's look: a reader that sees any word written from here
-            // on sees the odd version, or a later one.
-            fence(Ordering::Release);
-            return Some(());
-        }
-        // Orders them as the other fence does. Pairs also with the fence in `Segments::pin`: either the pinning reader
-        // sees the odd version and lets go, or its pin is seen here.
-        full_fence();
-        let unpinned = self.engine.segments.unpinned(self.engine.geometry.segment_of(record.start));
-        if !unpinned {
-            version_word.store(version, Ordering::Release);
-        }
-        unpinned.then_some(())
-    }
-
     /// Lets a slot of the index name a new record, and accounts for it and the one it replaces.
     #[inline]
     pub(crate) fn publish(
@@ -619,43 +538,6 @@ impl<'a> Writer<'a> {
         }
         self.add_live(&record);
         self.note_expiry(&record, moment);
-    }
-
-    /// A free slot for a key that is not there.
-    #[inline]
-    pub(crate) fn prepare(&self, hash: Hash) -> Option<Place> {
-        let stripe = self.stripe;
-        let place = stripe.directory.free_place(&self.engine.index, hash);
-        place.or_else(|| self.prepare_by_growing(hash))
-    }
-
-    #[cold]
-    fn prepare_by_growing(&self, hash: Hash) -> Option<Place> {
-        let stripe = self.stripe;
-        self.with_helpers(|index, helpers| stripe.directory.prepare(index, hash, helpers))
-    }
-
-    /// Sees to it that each of these keys, which are not there, has a free slot; see [`Writer::place_made`].
-    pub(crate) fn make_places(&self, hashes: &mut [Hash]) -> bool {
-        let stripe = self.stripe;
-        self.with_helpers(|index, helpers| stripe.directory.make_room(index, hashes, helpers))
-    }
-
-    /// One of these slots.
-    pub(crate) fn place_made(&self, hash: Hash) -> Option<Place> {
-        self.stripe.directory.place_made(&self.engine.index, hash)
-    }
-
-    fn with_helpers<T>(&self, run: impl FnOnce(&crate::index::Index, &mut Helpers<'_>) -> T) -> T {
-        let engine = self.engine;
-        let mut hash_all = |entries: &mut [(Slot, Hash)]| engine.hash_slots(entries);
-        let mut helpers =
-            Helpers { space: &engine.space, log: &engine.log, hash_all: &mut hash_all, moved: 0 };
-        let answer = run(&engine.index, &mut helpers);
-        if helpers.moved > 0 {
-            self.stripe.counters.entries_relaid.add(helpers.moved);
-        }
-        answer
     }
 
     /// Versions of one stripe count up; the stripe's number makes them unique in the store. The low bit stays clear.
@@ -735,21 +617,4 @@ pub(crate) struct NewEntry<'v> {
     pub(crate) expiry: u64,
     /// Length of value for which a new record gets room at least.
     pub(crate) least_len: usize,
-}
-
-impl Engine {
-    /// Replaces each slot's hash by that of its key; all keys are asked for before the first is read.
-    fn hash_slots(&self, entries: &mut [(Slot, Hash)]) {
-        const AHEAD: usize = 16;
-        let mut key = Vec::new();
-        for i in 0..entries.len() {
-            if let Some((ahead, _)) = entries.get(i + AHEAD) {
-                self.log.view().prefetch(ahead.address());
-            }
-            let (slot, hash) = &mut entries[i];
-            key.clear();
-            Record::at(self.log.view(), slot.address()).copy_key(&mut key);
-            *hash = self.hasher.hash(&key);
-        }
-    }
 }
