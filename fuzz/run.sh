@@ -6,7 +6,7 @@
 #   fuzz/run.sh --replay        the inputs in fuzz/seeds once, without instrumentation
 #
 # Needs a C++ compiler for libFuzzer, which comes with the crate libfuzzer-sys, and nothing else: the flags are those of
-# cargo-fuzz, which stable Rust takes with RUSTC_BOOTSTRAP=1. Corpus, failures and totals are kept in target/fuzz; the
+# cargo-fuzz, which stable Rust takes with RUSTC_BOOTSTRAP=1. Corpus, failures and what was run are kept in target/fuzz; the
 # seeds are random bytes, a file for each shape of a store, and some inputs that the fuzzer found.
 set -eu
 
@@ -43,13 +43,15 @@ for target in ${*:-$all}; do
     binary=$work/$host/fuzz/$target
     mkdir -p "$work/corpus/$target" "$work/failures"
     log=$work/$target.log
-    if "$binary" "$work/corpus/$target" "$here/seeds/$target" -max_total_time="$seconds" -max_len=2048 \
-        -len_control=0 -timeout=60 -artifact_prefix="$work/failures/$target-" > "$log" 2>&1; then
-        # Done 12345 runs in 61 second(s)
-        sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) second.*/\1 \2/p' "$log" >> "$work/$target.total"
+    if ("$binary" "$work/corpus/$target" "$here/seeds/$target" -max_total_time="$seconds" -max_len=2048 \
+        -len_control=0 -timeout=60 -artifact_prefix="$work/failures/$target-" > "$log" 2>&1 && times > "$log.times"); then
+        # Done 12345 runs in 61 second(s); and of the processor, in user and system mode: 0m59.10s 0m1.50s
+        runs=$(sed -n 's/^Done \([0-9]*\) runs in .*/\1/p' "$log")
+        awk -v runs="$runs" -F '[ms ]+' 'NR == 2 { printf "%d %.0f\n", runs, 60 * $1 + $2 + 60 * $3 + $4 }' \
+            "$log.times" >> "$work/$target.runs"
         awk -v target="$target" '{ runs = $1; took = $2; all += $1; hours += $2 / 3600 } END {
-            printf "%s: %d executions in %d s, no failure; %d in %.1f h in all\n", target, runs, took, all, hours
-        }' "$work/$target.total"
+            printf "%s: %d executions in %d s of the processor, no failure; %d in %.2f h in all\n", target, runs, took, all, hours
+        }' "$work/$target.runs"
     else
         status=1
         sed -n '/panicked at/,/stack backtrace/p; /ERROR: /,/SUMMARY: /p' "$log" | grep -v '^ *#[0-9]* .*libfuzzer'

@@ -46,10 +46,12 @@ fn bytes(input: &mut Unstructured<'_>, checked: Checked, usual: usize) -> Result
     let most = MEMORY - 16;
     Ok(match input.arbitrary::<u8>()? {
         0..200 => nyala_slice { data, len: input.int_in_range(0..=usual)? },
-        200..230 => nyala_slice { data, len: input.int_in_range(0..=most)? },
+        // Long ones are rare, since they are most of the time that an input takes.
+        200..226 => nyala_slice { data, len: input.int_in_range(0..=4096)? },
+        226..230 => nyala_slice { data, len: input.int_in_range(0..=most)? },
         230..240 => nyala_slice { data: ptr::null(), len: 0 },
         240..246 => nyala_slice { data: ptr::null(), len: input.arbitrary()? },
-        246..250 => nyala_slice { data, len: beyond(input, checked)? },
+        246..253 => nyala_slice { data, len: beyond(input, checked)? },
         _ => nyala_slice { data, len: 65_530 + input.int_in_range(0..=10)? },
     })
 }
