@@ -16,6 +16,8 @@ pub(crate) mod disk;
 pub(crate) mod fake;
 #[cfg(all(test, not(loom)))]
 mod format;
+#[cfg(all(test, not(loom)))]
+mod golden;
 pub(crate) mod header;
 pub(crate) mod interval;
 pub(crate) mod large;
