@@ -143,12 +143,12 @@
 #define NYALA_ERR_IO -8
 
 /**
- * Error: a structure in memory or on disk is not what this library wrote.
+ * Error: a structure in memory or on disk is not what this library wrote. The message names the file and the byte.
  */
 #define NYALA_ERR_CORRUPT -9
 
 /**
- * Error: the file was written by an incompatible version.
+ * Error: the file was written by an incompatible version. The message names the file and both versions.
  */
 #define NYALA_ERR_VERSION -10
 

@@ -62,9 +62,9 @@ impl Failure {
     pub(crate) fn in_file(self, file: &Path) -> Failure {
         match self {
             Failure::Store(
-                error @ (Error::Corrupt { .. } | Error::Version { .. } | Error::Full { .. }),
+                error @ (Error::Corrupt(_) | Error::Version { .. } | Error::Full { .. }),
                 place,
-            ) => {
+            ) if error.path().is_none() => {
                 let place = place.map_or_else(String::new, |place| format!(": {place}"));
                 Failure::Store(error, Some(format!("{}{place}", file.display())))
             }
@@ -82,7 +82,7 @@ impl Failure {
                 | Error::KeyTooLarge { .. }
                 | Error::ValueTooLarge { .. }
                 | Error::FrameTooLarge { .. } => 2,
-                Error::Corrupt { .. } => 3,
+                Error::Corrupt(_) => 3,
                 Error::Locked { .. } => 4,
                 Error::Full { .. } => 5,
                 Error::Io(io) if is_full(io.kind) => 5,

@@ -206,7 +206,11 @@ fn a_damaged_file_is_named_and_salvaged() {
     for command in ["verify s", "scan s", "dump s"] {
         let damaged = folder.run(command);
         assert_eq!(damaged.code, 3, "{command}");
-        assert!(damaged.error().starts_with("nyala: s: corrupt at byte "), "{}", damaged.error());
+        assert!(
+            damaged.error().starts_with("nyala: file s is corrupt at byte "),
+            "{}",
+            damaged.error()
+        );
     }
     let error = folder.run("verify s --json").error_json();
     assert_eq!(

@@ -40,6 +40,8 @@ pub enum Error {
         live_bytes: u64,
         /// The cap that was set by `max_bytes`.
         max_bytes: u64,
+        /// The file whose entries do not fit, where it is opened or copied to.
+        path: Option<Box<PathBuf>>,
     },
     /// The value is not a canonical decimal integer of up to 20 bytes.
     NotANumber {
@@ -84,6 +86,8 @@ pub enum Error {
         found: u64,
         /// Major version that this library reads and writes.
         supported: u64,
+        /// The file.
+        path: Option<Box<PathBuf>>,
     },
     /// An earlier failure to write or sync left it unknown what is durable. Open the store again.
     Poisoned,
@@ -94,12 +98,20 @@ pub enum Error {
     /// Something that this library knows but cannot do here. The text names it and what is missing.
     Unsupported(String),
     /// A structure in memory or on disk is not what this library wrote.
-    Corrupt {
-        /// What was found to be wrong.
-        what: &'static str,
-        /// Where, in bytes from the start of the region.
-        offset: u64,
-    },
+    Corrupt(Box<Corruption>),
+}
+
+/// What is not as this library wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corruption {
+    /// What was found to be wrong.
+    pub what: &'static str,
+    /// The number that was found instead, if it was one.
+    pub found: Option<u64>,
+    /// Where, in bytes from the start of the file, or of the region of a store in memory.
+    pub offset: u64,
+    /// The file of a store in one.
+    pub path: Option<PathBuf>,
 }
 
 /// What the operating system refused to do with a file.
@@ -122,6 +134,71 @@ const _: () = assert!(
     "every operation answers it: a larger one costs each of them"
 );
 
+impl Error {
+    /// Something is not what was written, at this byte.
+    #[cold]
+    pub(crate) fn corrupt(what: &'static str, offset: u64) -> Error {
+        Error::Corrupt(Box::new(Corruption { what, found: None, offset, path: None }))
+    }
+
+    /// The same of a number, which is told.
+    #[cold]
+    pub(crate) fn corrupt_number(what: &'static str, found: u64, offset: u64) -> Error {
+        Error::Corrupt(Box::new(Corruption { what, found: Some(found), offset, path: None }))
+    }
+
+    /// The same error, and of which file, if that was not known yet where it arose.
+    #[cold]
+    pub(crate) fn in_file(mut self, file: &Path) -> Error {
+        match &mut self {
+            Error::Corrupt(corruption) => {
+                corruption.path.get_or_insert_with(|| file.to_owned());
+            }
+            Error::Version { path, .. } | Error::Full { path, .. } => {
+                path.get_or_insert_with(|| Box::new(file.to_owned()));
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// The same error, of a place that was counted from this byte on.
+    #[cold]
+    pub(crate) fn behind(mut self, byte: u64) -> Error {
+        if let Error::Corrupt(corruption) = &mut self {
+            corruption.offset += byte;
+        }
+        self
+    }
+
+    /// The file that an error is about, where it is one of a file and says so.
+    ///
+    /// ```
+    /// use nyala::{Error, Options, Store};
+    /// # let folder = std::env::temp_dir().join(format!("nyala-error-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let path = folder.join("letter.txt");
+    /// std::fs::write(&path, "This is no store.")?;
+    /// let error = Store::open(Options::file(&path)).unwrap_err();
+    /// assert!(matches!(error, Error::Corrupt(_)));
+    /// assert_eq!(error.path(), Some(path.as_path()));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Error::Corrupt(corruption) => corruption.path.as_deref(),
+            Error::Version { path, .. } | Error::Full { path, .. } => {
+                path.as_ref().map(|path| path.as_path())
+            }
+            Error::Locked { path, .. } => Some(path),
+            Error::Io(failure) => Some(&failure.path),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -135,9 +212,14 @@ impl fmt::Display for Error {
             Error::FrameTooLarge { bytes, max } => {
                 write!(f, "frame of {bytes} bytes is too large: the limit is {max} bytes")
             }
-            Error::Full { live_bytes, max_bytes } => {
+            Error::Full { live_bytes, max_bytes, path: None } => {
                 write!(f, "store is full: {live_bytes} live bytes of max_bytes = {max_bytes} bytes")
             }
+            Error::Full { live_bytes, max_bytes, path: Some(path) } => write!(
+                f,
+                "what file {} is to hold does not fit max_bytes = {max_bytes} bytes: it was full at {live_bytes} live bytes",
+                path.display()
+            ),
             Error::NotANumber { len } => write!(
                 f,
                 "value of {len} bytes is not a number: expected a canonical decimal integer of up to 20 bytes"
@@ -167,17 +249,30 @@ impl fmt::Display for Error {
                 let IoFailure { op, path, reason, .. } = &**failure;
                 write!(f, "cannot {op} {}: {reason}", path.display())
             }
-            Error::Version { found, supported } => write!(
-                f,
-                "file has format version {found}: this library reads and writes version {supported}"
-            ),
+            Error::Version { found, supported, path } => {
+                f.write_str("file ")?;
+                if let Some(path) = path {
+                    write!(f, "{} ", path.display())?;
+                }
+                write!(
+                    f,
+                    "has format version {found}: this library reads and writes version {supported}"
+                )
+            }
             Error::Poisoned => f.write_str(
                 "store is poisoned: an earlier write or sync of its file failed: open it again",
             ),
             Error::ReadOnly => f.write_str("store was opened for reading only"),
             Error::Cancelled => f.write_str("cancelled by what is told of progress"),
             Error::Unsupported(what) => write!(f, "unsupported: {what}"),
-            Error::Corrupt { what, offset } => write!(f, "corrupt at byte {offset}: {what}"),
+            Error::Corrupt(corruption) => {
+                let Corruption { what, found, offset, path } = &**corruption;
+                if let Some(path) = path {
+                    write!(f, "file {} is ", path.display())?;
+                }
+                write!(f, "corrupt at byte {offset}: {what}")?;
+                found.map_or(Ok(()), |found| write!(f, ": {found}"))
+            }
         }
     }
 }

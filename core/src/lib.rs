@@ -81,7 +81,7 @@ mod uncounted;
 mod update;
 
 pub use clock::Clock;
-pub use error::{Error, IoFailure, Result};
+pub use error::{Corruption, Error, IoFailure, Result};
 pub use file::copy::{FileReport, salvage, salvage_with, verify, verify_with};
 pub use file::progress::Progress;
 #[doc(hidden)]

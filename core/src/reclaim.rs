@@ -364,7 +364,7 @@ impl Engine {
     pub(crate) fn full(&self) -> Error {
         let (live, _) = self.live_and_used();
         let live_bytes = (8 * live + self.space.spending().index) as u64;
-        Error::Full { live_bytes, max_bytes: self.space.max_bytes() }
+        Error::Full { live_bytes, max_bytes: self.space.max_bytes(), path: None }
     }
 
     /// Reclaims for as long as `budget`, and lets a cache evict what the next writes would have to. Each call goes on where
@@ -450,10 +450,7 @@ impl<'a> Writer<'a> {
                 continue;
             }
             if kind.is_none() {
-                return Err(Error::Corrupt {
-                    what: "segment holds no record",
-                    offset: 8 * next as u64,
-                });
+                return Err(engine.corrupt("segment holds no record", next));
             }
             key.clear();
             record.copy_key(&mut key);
@@ -485,10 +482,8 @@ impl<'a> Writer<'a> {
             return Ok(Step::Walked(walked));
         }
         if unread && engine.segments.account(victim.segment).live_words() != 0 {
-            return Err(Error::Corrupt {
-                what: "the index checkpoint names records that are not there",
-                offset: 8 * victim.next as u64,
-            });
+            let what = "the index checkpoint names records that are not there";
+            return Err(engine.corrupt(what, victim.next));
         }
         if let Some(file) = &engine.file
             && self.write_milestone(file, file.lease_in(victim.segment)?, moment).is_err()

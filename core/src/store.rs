@@ -749,7 +749,7 @@ impl Store {
 }
 
 fn unsound() -> Error {
-    Error::Corrupt { what: "the index that was made of the file is not sound", offset: 0 }
+    Error::corrupt("the index that was made of the file is not sound", 0)
 }
 
 /// Pairs of a batch whose cache misses overlap before they are written.

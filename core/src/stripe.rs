@@ -222,7 +222,7 @@ impl Engine {
 /// Made only where it is needed: an error has to be dropped.
 #[cold]
 fn half_changed() -> Error {
-    Error::Corrupt { what: "a panic left this stripe half changed; open a new store", offset: 0 }
+    Error::corrupt("a panic left this stripe half changed; open a new store", 0)
 }
 
 impl<'a> Writer<'a> {

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use nyala::{
-    Error, ExpireCondition, IoFailure, MAX_MAX_BYTES, MIN_MAX_BYTES, Options, SetOptions, Store,
-    Version,
+    Corruption, Error, ExpireCondition, IoFailure, MAX_MAX_BYTES, MIN_MAX_BYTES, Options,
+    SetOptions, Store, Version,
 };
 
 use common::{FakeClock, never_full_below, validate};
@@ -333,7 +333,7 @@ fn full_changes_nothing() {
         }
         assert!(number < 10_000, "never full");
     };
-    let Error::Full { live_bytes, max_bytes } = error else { panic!("{error:?}") };
+    let Error::Full { live_bytes, max_bytes, path: None } = error else { panic!("{error:?}") };
     assert_eq!(max_bytes, MIB);
     assert!(live_bytes > never_full_below(MIB) && live_bytes <= MIB, "{live_bytes} live bytes");
     assert_says(&error, &["max_bytes", &live_bytes.to_string(), &MIB.to_string()]);
@@ -437,8 +437,17 @@ fn over_large_frames() {
 /// What cannot be provoked from outside still has a text that helps.
 #[test]
 fn texts_of_the_others() {
-    let corrupt = Error::Corrupt { what: "checksum does not match", offset: 4096 };
-    assert_says(&corrupt, &["checksum", "4096"]);
+    let mut corruption =
+        Corruption { what: "checksum does not match", found: None, offset: 4096, path: None };
+    assert_says(&Error::Corrupt(Box::new(corruption.clone())), &["checksum", "4096"]);
+    (corruption.found, corruption.path) = (Some(17), Some("/data/store".into()));
+    let corrupt = Error::Corrupt(Box::new(corruption));
+    assert_says(&corrupt, &["checksum", "4096", "17", "data", "store"]);
+    assert_eq!(corrupt.path(), Some(Path::new("/data/store")));
+    let path = Some(Box::new("/data/store".into()));
+    let full = Error::Full { live_bytes: 70, max_bytes: 80, path: path.clone() };
+    assert_says(&full, &["data", "store", "70", "max_bytes", "80", "full"]);
+    assert_says(&Error::Version { found: 7, supported: 1, path }, &["data", "store", "7", "1"]);
     let no_memory = Error::NoMemory { bytes: 123, reason: "Cannot allocate memory".to_owned() };
     assert_says(&no_memory, &["123", "Cannot", "allocate"]);
     assert_says(&Error::Forked, &["fork", "open"]);
@@ -454,7 +463,7 @@ fn texts_of_the_others() {
         reason: "Input/output error (os error 5)".to_owned(),
     };
     assert_says(&Error::Io(Box::new(failure)), &["sync", "data", "store", "5"]);
-    assert_says(&Error::Version { found: 7, supported: 1 }, &["version", "7", "1"]);
+    assert_says(&Error::Version { found: 7, supported: 1, path: None }, &["version", "7", "1"]);
     assert_says(&Error::Poisoned, &["poisoned", "open"]);
     assert_says(&Error::ReadOnly, &["reading"]);
     assert_says(&Error::Unsupported("hole punching".to_owned()), &["unsupported", "hole"]);

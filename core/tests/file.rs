@@ -324,15 +324,80 @@ fn what_is_no_store_is_refused() {
     ] {
         std::fs::write(folder.file(), &bytes).unwrap();
         let error = Store::open(Options::file(folder.file())).unwrap_err();
-        assert!(
-            matches!(error, Error::Corrupt { .. }) && error.to_string().contains(what),
-            "{error}"
-        );
+        assert!(matches!(error, Error::Corrupt(_)) && error.to_string().contains(what), "{error}");
         assert_eq!(std::fs::read(folder.file()).unwrap(), bytes, "nothing is lost");
     }
     assert!(matches!(Store::open(Options::file(&folder.0)), Err(Error::InvalidArgument(_))));
     let level = Options::memory(MIB).durability(Durability::Sync);
     assert!(matches!(Store::open(level), Err(Error::InvalidArgument(_))));
+}
+
+/// Makes both main headers those of another major version, with sums that are right.
+fn make_foreign(bytes: &mut [u8]) {
+    for copy in [0, 4096] {
+        let sector = &mut bytes[copy..][..512];
+        sector[8] += 1;
+        let sum = crc32c::crc32c(&sector[..504]);
+        sector[504..508].copy_from_slice(&sum.to_le_bytes());
+        sector[508..].copy_from_slice(&(!sum).to_le_bytes());
+    }
+}
+
+#[test]
+fn errors_of_opening_name_the_file() {
+    let folder = Folder::new("named");
+    let path = folder.file();
+    let names = |error: &Error| {
+        assert_eq!(error.path(), Some(&*path), "{error:?}");
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    };
+    let large = || Options::file(&path).max_bytes(32 * MIB);
+    {
+        let store = Store::open(large()).unwrap();
+        (0..10_000_u32).for_each(|key| store.set(key.to_le_bytes(), [7; 1000]).unwrap());
+        let error = Store::open(large()).unwrap_err();
+        assert!(matches!(error, Error::Locked { .. }), "{error}");
+        names(&error);
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    for max_bytes in [4 * MIB, 8 * MIB] {
+        let error = Store::open(Options::file(&path).max_bytes(max_bytes)).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, Error::InvalidArgument(_)), "{text}");
+        assert!(text.contains(path.to_str().unwrap()), "{text}");
+        assert!(text.contains(&format!("max_bytes = {max_bytes} bytes")), "{text}");
+    }
+    let mut foreign = bytes.clone();
+    make_foreign(&mut foreign);
+    let mut other_page = bytes.clone();
+    other_page[4096 + 25] ^= 1;
+    let mut flipped = bytes.clone();
+    // In the header of the first segment and in its trailer.
+    flipped.iter_mut().skip(8192).step_by(512).for_each(|byte| *byte ^= 1);
+    for (bytes, what) in [
+        (foreign, "version 2: this library reads and writes version 1"),
+        (vec![7; 20_000], "corrupt at byte 0: this is no file of Nyala"),
+        (
+            b"hello".to_vec(),
+            "corrupt at byte 5: the file is shorter than its two main headers of 8192 bytes: 5",
+        ),
+        (bytes[..bytes.len() / 2].to_vec(), "corrupt at byte "),
+        (flipped, "corrupt at byte "),
+    ] {
+        std::fs::write(&path, &bytes).unwrap();
+        for error in [
+            Store::open(large()).unwrap_err(),
+            Store::open(large().read_only()).unwrap_err(),
+            nyala::verify(&path).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains(what), "{error}");
+            names(&error);
+        }
+    }
+    std::fs::write(&path, b"").unwrap();
+    names(&nyala::verify(&path).unwrap_err());
+    std::fs::remove_file(&path).unwrap();
+    names(&nyala::verify(&path).unwrap_err());
 }
 
 fn filled(path: &Path) -> Store {
@@ -414,7 +479,7 @@ fn damage_is_found_and_what_is_whole_is_saved() {
     bytes[record + 100] ^= 1;
     std::fs::write(folder.file(), &bytes).unwrap();
     let error = nyala::verify(folder.file()).unwrap_err();
-    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    assert!(matches!(error, Error::Corrupt(_)), "{error}");
     // It is opened by its index, and finds the damage where it is asked for what lies there.
     let store = Store::open(Options::file(folder.file()).read_only()).unwrap();
     let mut errors = 0;
@@ -422,7 +487,8 @@ fn damage_is_found_and_what_is_whole_is_saved() {
         match store.get(key.to_le_bytes()) {
             Ok(found) => assert_eq!(found, Some(value_of(key))),
             Err(error) => {
-                assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+                assert!(matches!(error, Error::Corrupt(_)), "{error}");
+                assert_eq!(error.path(), Some(&*folder.file()));
                 errors += 1;
             }
         }

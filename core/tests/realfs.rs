@@ -274,7 +274,7 @@ fn damage_is_an_error_or_does_no_harm() {
     let opens = |bytes: &[u8]| {
         fs::write(folder.file(), bytes).unwrap();
         let typed = |error: &Error| {
-            let typed = matches!(error, Error::Corrupt { .. } | Error::Version { .. });
+            let typed = matches!(error, Error::Corrupt(_) | Error::Version { .. });
             assert!(typed, "{error:?}");
         };
         let store = Store::open(small(&folder.file())).inspect_err(typed)?;

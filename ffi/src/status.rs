@@ -36,9 +36,9 @@ pub const NYALA_ERR_WRONG_TYPE: i32 = -6;
 pub const NYALA_ERR_LOCKED: i32 = -7;
 /// Error: the operating system failed to do something with the file. The message names both and says why.
 pub const NYALA_ERR_IO: i32 = -8;
-/// Error: a structure in memory or on disk is not what this library wrote.
+/// Error: a structure in memory or on disk is not what this library wrote. The message names the file and the byte.
 pub const NYALA_ERR_CORRUPT: i32 = -9;
-/// Error: the file was written by an incompatible version.
+/// Error: the file was written by an incompatible version. The message names the file and both versions.
 pub const NYALA_ERR_VERSION: i32 = -10;
 /// Error: an earlier failure to sync left it unknown what is durable. Open the store again.
 pub const NYALA_ERR_POISONED: i32 = -11;
@@ -115,7 +115,7 @@ pub(crate) fn of_error(error: &Error) -> nyala_status {
         Error::Cancelled => NYALA_ERR_CANCELLED,
         Error::Unsupported(_) => NYALA_ERR_UNSUPPORTED,
         Error::NoMemory { .. } => NYALA_ERR_NO_MEMORY,
-        Error::Corrupt { .. } => NYALA_ERR_CORRUPT,
+        Error::Corrupt(_) => NYALA_ERR_CORRUPT,
         // `Error` is non-exhaustive, so the compiler asks for an answer to variants that do not exist: an error that
         // this face has no number for.
         _ => NYALA_ERR_UNSUPPORTED,
@@ -140,7 +140,7 @@ mod tests {
         for (error, number) in [
             (locked, -7),
             (Error::Io(Box::new(failure)), -8),
-            (Error::Version { found: 2, supported: 1 }, -10),
+            (Error::Version { found: 2, supported: 1, path: None }, -10),
             (Error::Poisoned, -11),
             (Error::ReadOnly, -12),
             (Error::Cancelled, -17),

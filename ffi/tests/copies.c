@@ -216,6 +216,7 @@ static void damage_is_found_and_the_rest_is_saved(void) {
     write_file(path, bytes, len);
     report = new_report();
     FAILS(NYALA_ERR_CORRUPT, "corrupt at byte", nyala_verify(path, &report));
+    FAILS(NYALA_ERR_CORRUPT, path, nyala_verify(path, &report));
     CHECK(report.entries == 0);
     /* One that was closed is opened without a look at its records. */
     options.flags = NYALA_OPEN_READ_ONLY;

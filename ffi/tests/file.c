@@ -295,6 +295,7 @@ static void what_is_no_store(void) {
     memset(bytes, 7, sizeof bytes);
     write_file(path, bytes, sizeof bytes);
     REFUSED(NYALA_ERR_CORRUPT, "corrupt at byte 0", options);
+    REFUSED(NYALA_ERR_CORRUPT, path, options);
     in = fopen(path, "rb");
     CHECK(in != NULL && fread(now, 1, sizeof now, in) == sizeof now && memcmp(now, bytes, sizeof now) == 0);
     if (in != NULL) fclose(in);

@@ -47,7 +47,7 @@ class IoError(Error, OSError):
 
 
 class VersionError(Error):
-    """The file was written by a version of this library with another format."""
+    """The file, which the message names, was written by a version of this library with another format."""
 
 
 class PoisonedError(Error):
@@ -75,7 +75,7 @@ class NoMemoryError(Error, MemoryError):
 
 
 class CorruptError(Error):
-    """A structure in memory or on disk is not what this library wrote."""
+    """A structure in memory or on disk is not what this library wrote. The message names the file and the byte."""
 
 
 for _error in (Error, *Error.__subclasses__()):

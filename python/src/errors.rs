@@ -54,7 +54,7 @@ pub(crate) fn exception(error: &nyala::Error) -> PyErr {
         E::Unsupported(_) => UnsupportedError::new_err(text),
         E::Forked => ForkedError::new_err(text),
         E::NoMemory { .. } => NoMemoryError::new_err(text),
-        E::Corrupt { .. } => CorruptError::new_err(text),
+        E::Corrupt(_) => CorruptError::new_err(text),
         _ => Error::new_err(text),
     }
 }

@@ -145,8 +145,9 @@ def test_damage_is_found_and_the_rest_is_saved(path):
     content = bytearray(path.read_bytes())
     content[content.index(b"v" * 100) + 50] ^= 1
     path.write_bytes(content)
-    with pytest.raises(nyala.CorruptError, match="corrupt at byte"):
+    with pytest.raises(nyala.CorruptError, match="corrupt at byte") as raised:
         nyala.verify(path)
+    assert str(path) in str(raised.value)
     # One that was closed is opened without a look at its records.
     with nyala.Store(path, read_only=True) as store, pytest.raises(nyala.CorruptError):
         dict(store)

@@ -326,8 +326,9 @@ def test_files_of_others(path):
 def test_what_is_no_store(path):
     for content, text in ((b"\x07" * 20_000, "corrupt at byte 0"), (b"hello", "shorter")):
         path.write_bytes(content)
-        with pytest.raises(nyala.CorruptError, match=text):
+        with pytest.raises(nyala.CorruptError, match=text) as raised:
             nyala.Store(path)
+        assert str(path) in str(raised.value)
         assert path.read_bytes() == content
 
 

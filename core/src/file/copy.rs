@@ -91,7 +91,7 @@ fn verify_metered(path: &Path, meter: &Meter) -> Result<FileReport> {
     let mut options = Options::file(path);
     options.access = Access::Verify;
     let store = Store::open_metered(&options, meter)?;
-    store.check_structure(meter)?;
+    store.check_structure(meter).map_err(|error| error.in_file(path))?;
     let stats = store.stats();
     Ok(FileReport {
         entries: stats.entries,
@@ -126,7 +126,8 @@ impl Engine {
         let partial = Partial::beside(path)?;
         {
             let copy = Engine::open(&self.options_of_copy(&partial.0), meter)?;
-            copy.take_over(cursor, &self.moment(), meter)?;
+            let taken = copy.take_over(cursor, &self.moment(), meter);
+            taken.map_err(|error| error.in_file(path))?;
         }
         let report = verify_metered(&partial.0, meter)?;
         crate::file::real::rename_new(&partial.0, path)?;

@@ -54,6 +54,9 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// nobody knows what would, and to try again would not tell: what failed once counts as written.
     fn sync_data(&self) -> Result<()>;
 
+    /// What the file is called.
+    fn path(&self) -> &Path;
+
     /// Wall time in milliseconds since the epoch.
     fn now_ms(&self) -> u64;
 
@@ -73,10 +76,11 @@ impl dyn Disk + '_ {
         let end = bytes.and_then(|bytes| first.checked_add(bytes));
         let len = len.min(self.reserved());
         if !first.is_multiple_of(8) || end.is_none_or(|end| end > len) {
-            return Err(Error::Corrupt {
-                what: "something lies behind the end of the file",
-                offset: first,
-            });
+            return Err(Error::corrupt_number(
+                "something lies behind the end of the file, which is as long as this",
+                len,
+                first,
+            ));
         }
         // SAFETY: the map covers the range, which was checked to end within what is reserved.
         let start = unsafe { self.base().add((first / 8) as usize) };

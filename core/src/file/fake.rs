@@ -6,13 +6,15 @@
 
 use std::cell::Cell;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, IoFailure, Result};
 use crate::file::disk::{BootId, Disk, PAGE_BYTES, check_range};
 use crate::sync::{AtomicU64, Ordering::Relaxed};
 
+/// What errors call the file.
+const NAME: &str = "fake";
 const RESERVED_MAX: u64 = 320 << 10;
 const PAGE_WORDS: usize = PAGE_BYTES as usize / 8;
 const SECTOR_WORDS: usize = 512 / 8;
@@ -449,6 +451,10 @@ impl Disk for FakeDisk {
         Ok(())
     }
 
+    fn path(&self) -> &Path {
+        Path::new(NAME)
+    }
+
     fn now_ms(&self) -> u64 {
         self.state().now_ms
     }
@@ -468,7 +474,7 @@ fn io_error(effect: Effect) -> Error {
         Effect::Any | Effect::Len => ("read the length", io::ErrorKind::Other),
     };
     let reason = "told to fail".to_owned();
-    Error::Io(Box::new(IoFailure { op, path: PathBuf::from("fake"), kind, code: None, reason }))
+    Error::Io(Box::new(IoFailure { op, path: PathBuf::from(NAME), kind, code: None, reason }))
 }
 
 fn bytes_of(pages: impl IntoIterator<Item = Page>) -> Vec<u8> {

@@ -126,21 +126,25 @@ impl MainHeader {
         let checkpoint_fits = self.checkpoint == 0
             || self.checkpoint >= self.durable_len.max(self.first_segment())
                 && (self.checkpoint - self.first_segment()).is_multiple_of(self.segment_bytes);
-        let wrong = |what| Err(Error::Corrupt { what, offset: copy * PAGE_BYTES });
+        let wrong = |what, found| Err(Error::corrupt_number(what, found, copy * PAGE_BYTES));
         if self.durable_len < HEADERS_BYTES {
-            return wrong("the main header's durable length is shorter than the header");
+            let what = "the main header's durable length is shorter than the header's 8192 bytes";
+            return wrong(what, self.durable_len);
         }
         if self.durable_len > file_len {
-            return wrong("the file is shorter than its main header says");
+            return wrong("the file is shorter than its main header says", self.durable_len);
         }
-        if self.versions > NUMBERS_MAX || self.leases > NUMBERS_MAX {
-            return wrong("the main header reserves more numbers than there are");
+        for numbers in [self.versions, self.leases] {
+            if numbers > NUMBERS_MAX {
+                return wrong("the main header reserves more than 2^54 numbers", numbers);
+            }
         }
         if self.durable_lease > self.leases {
-            return wrong("the main header has more durable leases than leases");
+            let what = "the main header has more durable leases than leases";
+            return wrong(what, self.durable_lease);
         }
         if !checkpoint_fits {
-            return wrong("the main header's checkpoint lies among the segments");
+            return wrong("the main header's checkpoint lies among the segments", self.checkpoint);
         }
         Ok(())
     }
@@ -166,10 +170,11 @@ pub(crate) fn read(disk: &dyn Disk) -> Result<Option<Opened>> {
         return Ok(None);
     }
     if len < HEADERS_BYTES {
-        return Err(Error::Corrupt {
-            what: "the file is shorter than its two main headers",
-            offset: len,
-        });
+        return Err(Error::corrupt_number(
+            "the file is shorter than its two main headers of 8192 bytes",
+            len,
+            len,
+        ));
     }
     let pages = disk.words(0, COPIES as usize * PAGE_WORDS)?;
     let (first, second) = pages.split_at(PAGE_WORDS);
@@ -227,24 +232,28 @@ fn decode_whole(words: &[u64; HEADER_WORDS], file_len: u64, copy: u64) -> Result
     let [_, major, _, page_bytes, segment_bytes, stripes, seed, seed_proof, rest @ ..] = words;
     let [boot_low, boot_high, epoch, clean, unordered, versions, leases, rest @ ..] = rest;
     let [durable_len, latest_ms, checkpoint, durable_lease, census, ..] = rest;
-    let wrong = |what| Err(Error::Corrupt { what, offset: copy * PAGE_BYTES });
+    let wrong = |what, found: &u64| Err(Error::corrupt_number(what, *found, copy * PAGE_BYTES));
     if *major != MAJOR {
-        return Err(Error::Version { found: *major, supported: MAJOR });
+        return Err(Error::Version { found: *major, supported: MAJOR, path: None });
     }
     if *page_bytes != PAGE_BYTES {
-        return wrong("the main header's page is not of 4096 bytes");
+        return wrong("the main header's page is not of 4096 bytes", page_bytes);
     }
     if !segment_bytes.is_power_of_two() || !SEGMENT_BYTES.contains(segment_bytes) {
-        return wrong("the main header's segment is not a power of two from 512 bytes to 1 GiB");
+        let what = "the main header's segment is not a power of two from 512 bytes to 1 GiB";
+        return wrong(what, segment_bytes);
     }
     if !stripes.is_power_of_two() || *stripes > MAX_STRIPES as u64 {
-        return wrong("the main header's number of stripes is not a power of two up to 256");
+        let what = "the main header's number of stripes is not a power of two up to 256";
+        return wrong(what, stripes);
     }
-    if *clean > 1 || *unordered > 1 {
-        return wrong("a flag of the main header is neither 0 nor 1");
+    for flag in [clean, unordered] {
+        if *flag > 1 {
+            return wrong("a flag of the main header is neither 0 nor 1", flag);
+        }
     }
     if *epoch == 0 || *epoch > u64::MAX / 2 || copy_of(*epoch) != copy {
-        return wrong("the main header's epoch is that of another copy");
+        return wrong("the main header's epoch is that of another copy", epoch);
     }
     let header = MainHeader {
         segment_bytes: *segment_bytes,
@@ -272,10 +281,10 @@ fn choose(first: Copy, second: Copy, file_len: u64) -> Result<Option<Opened>> {
         (Copy::Refused(error), _) | (_, Copy::Refused(error)) => Err(error),
         (Copy::Valid(first), Copy::Valid(second)) => {
             if first.header.identity() != second.header.identity() {
-                return Err(Error::Corrupt {
-                    what: "the two main headers are of different files",
-                    offset: PAGE_BYTES,
-                });
+                return Err(Error::corrupt(
+                    "the two main headers are of different files",
+                    PAGE_BYTES,
+                ));
             }
             Ok(Some(if first.epoch > second.epoch { first } else { second }))
         }
@@ -288,10 +297,10 @@ fn choose(first: Copy, second: Copy, file_len: u64) -> Result<Option<Opened>> {
             Ok(None)
         }
         (Copy::Broken { ours: false, .. }, Copy::Broken { ours: false, .. }) => {
-            Err(Error::Corrupt { what: "this is no file of Nyala", offset: 0 })
+            Err(Error::corrupt("this is no file of Nyala", 0))
         }
         (Copy::Broken { .. }, Copy::Broken { .. }) => {
-            Err(Error::Corrupt { what: "neither main header is what was written", offset: 0 })
+            Err(Error::corrupt("neither main header is what was written", 0))
         }
     }
 }
@@ -398,12 +407,12 @@ mod tests {
     #[test]
     fn other_files_are_refused() {
         let ours = |image: &[u8]| match read_image(image) {
-            Err(Error::Corrupt { what, .. }) => what,
+            Err(Error::Corrupt(corruption)) => corruption.what,
             other => panic!("{other:?}"),
         };
         assert_eq!(ours(&[b'x'; 8192]), "this is no file of Nyala");
-        assert_eq!(ours(&[0; 8191]), "the file is shorter than its two main headers");
-        assert_eq!(ours(&[b'x'; 1]), "the file is shorter than its two main headers");
+        assert_eq!(ours(&[0; 8191]), "the file is shorter than its two main headers of 8192 bytes");
+        assert_eq!(ours(&[b'x'; 1]), "the file is shorter than its two main headers of 8192 bytes");
         let mut blank_disk = vec![0; 12_288];
         assert_eq!(ours(&blank_disk), "neither main header is what was written");
         blank_disk.truncate(8192);
@@ -423,7 +432,7 @@ mod tests {
             words[1][CHECK_WORD] = check(&words[1]);
             read_image(&image_of(words))
         };
-        assert_eq!(with(1, 2), Err(Error::Version { found: 2, supported: 1 }));
+        assert_eq!(with(1, 2), Err(Error::Version { found: 2, supported: 1, path: None }));
         let opened = Ok(Some(Opened { header: HEADER, epoch: 2 }));
         assert_eq!(with(2, 99), opened);
         assert_eq!(with(40, 99), opened, "a field of a later minor version");
@@ -458,7 +467,7 @@ mod tests {
                     let read = read_image(&image);
                     let offset = copy as u64 * PAGE_BYTES;
                     assert!(
-                        matches!(read, Err(Error::Corrupt { offset: o, .. }) if o == offset),
+                        matches!(&read, Err(Error::Corrupt(wrong)) if wrong.offset == offset && wrong.found == Some(*value)),
                         "word {word} = {value}: {read:?}"
                     );
                 }
@@ -481,7 +490,8 @@ mod tests {
     fn copies_of_two_files_are_refused() {
         let other = MainHeader { seed: 1, ..HEADER };
         let read = read_image(&image_of([HEADER.encode(1), other.encode(2)]));
-        assert!(matches!(read, Err(Error::Corrupt { offset: PAGE_BYTES, .. })), "{read:?}");
+        let second = matches!(&read, Err(Error::Corrupt(wrong)) if wrong.offset == PAGE_BYTES);
+        assert!(second, "{read:?}");
     }
 
     /// One flipped bit in either copy: the header is still read, and never trusted more than it deserves.
@@ -512,7 +522,7 @@ mod tests {
         let image = disk.durable_image();
         for len in 1..image.len() {
             let error = read_image(&image[..len]).unwrap_err();
-            assert!(matches!(error, Error::Corrupt { .. }), "{len} bytes: {error:?}");
+            assert!(matches!(error, Error::Corrupt(_)), "{len} bytes: {error:?}");
         }
         assert_eq!(read_image(&image), Ok(Some(opened)));
     }

@@ -119,5 +119,5 @@ impl Engine {
 
 /// The error for a large value that is not what was written, in a run that begins at this byte.
 pub(crate) fn broken_value(offset: u64) -> Error {
-    Error::Corrupt { what: "a large value is not what was written", offset }
+    Error::corrupt("a large value is not what was written", offset)
 }

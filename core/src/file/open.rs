@@ -81,13 +81,20 @@ impl Engine {
 
     /// Opens the store in a file, or makes a new one in an empty file.
     pub(crate) fn open_on(disk: Arc<dyn Disk>, options: &Options, meter: &Meter) -> Result<Engine> {
+        let opened = Engine::try_open_on(Arc::clone(&disk), options, meter);
+        opened.map_err(|error| match error {
+            Error::InvalidArgument(what) => {
+                Error::InvalidArgument(format!("{what}: file {}", disk.path().display()))
+            }
+            error => error.in_file(disk.path()),
+        })
+    }
+
+    fn try_open_on(disk: Arc<dyn Disk>, options: &Options, meter: &Meter) -> Result<Engine> {
         let opened = match header::read(&*disk)? {
             Some(opened) => opened,
             None if options.access != Access::Write => {
-                return Err(Error::Corrupt {
-                    what: "the file is empty: it holds no store yet",
-                    offset: 0,
-                });
+                return Err(Error::corrupt("the file is empty: it holds no store yet", 0));
             }
             None => header::create(&*disk, &new_header(&*disk, options)?)?,
         };
@@ -104,9 +111,10 @@ impl Engine {
         };
         let geometry = Geometry::new(&options)?;
         if proof(&options, geometry.stripes) != found.seed_proof {
-            return Err(Error::Unsupported(
-                "the file was written by a library that hashes keys differently".into(),
-            ));
+            return Err(Error::Unsupported(format!(
+                "file {} was written by a library that hashes keys differently",
+                disk.path().display()
+            )));
         }
         let words = geometry.log_words();
         let needed = found.first_segment() + ((words + geometry.record_words_max()) * WORD) as u64;

@@ -55,7 +55,10 @@ impl RealDisk {
             sync_parent(path)?;
         }
         let reserved = max_len.max(len).checked_next_multiple_of(PAGE_BYTES);
-        let no_memory = |bytes, reason| Error::NoMemory { bytes, reason };
+        let no_memory = |bytes, reason: String| {
+            let reason = format!("cannot map file {}: {reason}", path.display());
+            Error::NoMemory { bytes, reason }
+        };
         let bytes = reserved.and_then(|bytes| isize::try_from(bytes).ok()).ok_or_else(|| {
             no_memory(max_len, "the address space of this machine is smaller".into())
         })?;
@@ -181,6 +184,10 @@ impl Disk for RealDisk {
     fn sync_data(&self) -> Result<()> {
         self.may_write()?;
         self.file.sync_data().map_err(self.failed("sync"))
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
     }
 
     fn now_ms(&self) -> u64 {
@@ -496,7 +503,7 @@ mod tests {
         for (first, count) in
             [(9996, 1), (10_000, 1), (0, 1251), (8, usize::MAX), (u64::MAX - 7, 1)]
         {
-            assert!(matches!(disk.words(first, count), Err(Error::Corrupt { .. })), "{first}");
+            assert!(matches!(disk.words(first, count), Err(Error::Corrupt(_))), "{first}");
         }
     }
 

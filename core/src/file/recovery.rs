@@ -120,10 +120,10 @@ impl Engine {
             && file.access() != Access::Salvage
             && file.census(file.segments())? != header.census
         {
-            return Err(Error::Corrupt {
-                what: "the segments are not those that the file was closed with",
-                offset: header.first_segment(),
-            });
+            return Err(Error::corrupt(
+                "the segments are not those that the file was closed with",
+                header.first_segment(),
+            ));
         }
         if file.access() == Access::Salvage {
             meter.expect(bytes);
@@ -238,10 +238,10 @@ impl Engine {
             total = match found {
                 Found::Blank | Found::Unfinished => continue,
                 Found::Damaged if everything && file.access() != Access::Salvage => {
-                    return Err(Error::Corrupt {
-                        what: "neither header nor trailer of a segment is what was written",
-                        offset: file.byte_of(number),
-                    });
+                    return Err(Error::corrupt(
+                        "neither header nor trailer of a segment is what was written",
+                        file.byte_of(number),
+                    ));
                 }
                 // A lease that was never synced.
                 Found::Damaged => {
@@ -510,7 +510,8 @@ impl Engine {
                 }
                 writer.prefetch_records(&group);
                 for replayed in &group {
-                    writer.replay(*replayed, &mut key, &moment)?;
+                    let counted = writer.replay(*replayed, &mut key, &moment);
+                    counted.map_err(|error| error.behind(file.byte_of(0)))?;
                 }
             }
             writer.stripe.counters.slack_words.add(writer.slack_of(kept.segment));
@@ -570,5 +571,5 @@ fn all_sealed(stripes: &[Leases]) -> Option<Vec<Vec<Unread>>> {
 
 fn corrupt(trust: Trust, leased: &Leased, what: &'static str) -> Error {
     let offset = trust.first_segment + leased.segment as u64 * trust.segment_bytes;
-    Error::Corrupt { what, offset }
+    Error::corrupt(what, offset)
 }

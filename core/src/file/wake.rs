@@ -29,9 +29,18 @@ impl Engine {
     /// A record that is not what was written, or was not written at all.
     #[cold]
     pub(crate) fn damaged(&self, word: usize) -> Error {
-        Error::Corrupt {
-            what: "a record that the index names is not what was written",
-            offset: self.file.as_ref().map_or(0, |file| file.byte_of(0)) + 8 * word as u64,
+        self.corrupt("a record that the index names is not what was written", word)
+    }
+
+    /// Something at a word of the log is not what was written.
+    #[cold]
+    pub(crate) fn corrupt(&self, what: &'static str, word: usize) -> Error {
+        let offset = 8 * word as u64;
+        match &self.file {
+            Some(file) => {
+                Error::corrupt(what, file.byte_of(0) + offset).in_file(file.disk().path())
+            }
+            None => Error::corrupt(what, offset),
         }
     }
 }

@@ -354,7 +354,7 @@ impl<'a> Writer<'a> {
         key: &mut Vec<u8>,
         moment: &Moment<'_>,
     ) -> Result<()> {
-        let wrong = |what| Error::Corrupt { what, offset: 8 * record.start as u64 };
+        let wrong = |what| Error::corrupt(what, 8 * record.start as u64);
         let engine = self.engine;
         key.clear();
         record.copy_key(key);

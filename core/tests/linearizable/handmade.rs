@@ -195,7 +195,7 @@ fn previous_values_belong_to_the_write() {
 
 #[test]
 fn refusals_change_nothing_and_tell_the_truth() {
-    let full = Answer::Refused(Error::Full { live_bytes: 1, max_bytes: 1 });
+    let full = Answer::Refused(Error::Full { live_bytes: 1, max_bytes: 1, path: None });
     let write = event(0, 1, set("a"), Answer::Done);
     let refused = event(2, 3, set("b"), full.clone());
     legal(&[write.clone(), refused.clone(), event(4, 5, Call::Get, value("a"))]);

@@ -357,7 +357,7 @@ impl Run {
             disk.set_boot(boot);
             let store = match Store::open_on(disk, &self.options()) {
                 Ok(store) => store,
-                Err(Error::Corrupt { .. }) if boot == BootId(2) && self.forgotten => continue,
+                Err(Error::Corrupt(_)) if boot == BootId(2) && self.forgotten => continue,
                 Err(error) => panic!("{boot:?}: {error}"),
             };
             store.validate().unwrap();
