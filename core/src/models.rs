@@ -103,7 +103,7 @@ fn get(engine: &Engine, key: Key) -> Option<Vec<u8>> {
 const SECONDS: u64 = 45;
 
 /// Runs a model under all schedules, or as many as there is time for, and prints how many there were.
-fn explore(name: &str, model: impl Fn() + Sync + Send + 'static) {
+pub(crate) fn explore(name: &str, model: impl Fn() + Sync + Send + 'static) {
     let executions = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&executions);
     let mut builder = loom::model::Builder::new();

@@ -3,7 +3,7 @@
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
-    Mutex, MutexGuard,
+    Condvar, Mutex, MutexGuard,
     atomic::{Ordering, fence},
 };
 #[cfg(loom)]
@@ -14,7 +14,7 @@ pub(crate) use observed::Mutex;
 pub(crate) use std::sync::Mutex;
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
-    MutexGuard,
+    Condvar, MutexGuard,
     atomic::{AtomicU32, AtomicU64, Ordering, fence},
 };
 

@@ -39,6 +39,10 @@ pub(crate) enum Mutant {
     UncheckedRuns,
     /// A run is let go while the frame that hides its link is written.
     RunGoneInFrame,
+    /// A sync that was running already counts for who comes meanwhile. The models of the syncer notice it.
+    RunningSyncCounts,
+    /// Those who wait for a sync are not woken when it fails. The models of the syncer notice it.
+    SilentFailure,
 }
 
 /// Whether the bug is switched on, in this thread of a test.

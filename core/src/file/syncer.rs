@@ -1,11 +1,14 @@
 //! Syncs that many writers share: whoever needs one waits for the next that starts, and one of them starts it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
 use crate::file::mutant::{Mutant, is_on};
+use crate::sync::{AtomicU32, Condvar, Mutex, MutexGuard, Ordering};
+
+#[cfg(all(loom, test))]
+mod models;
 
 /// Number of a sync, counted from 1 as they start.
 pub(crate) type Ticket = u64;
@@ -15,8 +18,8 @@ pub(crate) struct Syncer {
     state: Mutex<State>,
     /// A sync has finished or failed.
     finished: Condvar,
-    /// Whether `failure` is set: asked before every change.
-    failed: AtomicBool,
+    /// 1 if `failure` is set: asked before every change.
+    failed: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -43,13 +46,13 @@ impl Syncer {
     #[inline]
     pub(crate) fn check(&self) -> Result<()> {
         // A change that comes at the same time as the failure is told by the sync that it waits for.
-        if self.failed.load(Ordering::Relaxed) { Err(Error::Poisoned) } else { Ok(()) }
+        if self.failed.load(Ordering::Relaxed) != 0 { Err(Error::Poisoned) } else { Ok(()) }
     }
 
     /// Notes that something could not be made durable by others; answers the same error.
     pub(crate) fn fail(&self, error: Error) -> Error {
         self.lock().failure = true;
-        self.failed.store(true, Ordering::Relaxed);
+        self.failed.store(1, Ordering::Relaxed);
         self.finished.notify_all();
         error
     }
@@ -57,7 +60,8 @@ impl Syncer {
     /// Waits until what was stored before the call is durable.
     pub(crate) fn sync(&self, disk: &dyn Disk) -> Result<()> {
         let mut state = self.lock();
-        let wanted = state.started + 1;
+        let running_counts = is_on(Mutant::RunningSyncCounts) && state.running;
+        let wanted = if running_counts { state.started } else { state.started + 1 };
         loop {
             if state.failure {
                 return Err(Error::Poisoned);
@@ -83,9 +87,11 @@ impl Syncer {
                     // could not write and would call the next one a success.
                     if !is_on(Mutant::SyncAgain) {
                         state.failure = true;
-                        self.failed.store(true, Ordering::Relaxed);
+                        self.failed.store(1, Ordering::Relaxed);
                     }
-                    self.finished.notify_all();
+                    if !is_on(Mutant::SilentFailure) {
+                        self.finished.notify_all();
+                    }
                     return Err(error);
                 }
             }
