@@ -758,7 +758,8 @@ nyala_status nyala_set(struct nyala_store *store, const void *key, size_t key_le
  * Removes an entry.
  *
  * Returns NYALA_OK; NYALA_NOT_FOUND. Errors: NYALA_ERR_INVALID_ARGUMENT (a NULL; an empty key), NYALA_ERR_TOO_LARGE
- * (key above 65,535 bytes), NYALA_ERR_FORKED; never NYALA_ERR_FULL. Threads: any. Cost: as nyala_set without the copy.
+ * (key above 65,535 bytes), NYALA_ERR_FORKED; never NYALA_ERR_FULL, but of a file NYALA_ERR_IO where its disk has no
+ * room to write the removal down: the entry is still there. Threads: any. Cost: as nyala_set without the copy.
  */
 nyala_status nyala_delete(struct nyala_store *store, const void *key, size_t key_len);
 

@@ -312,7 +312,11 @@ impl Store {
         Ok(taken)
     }
 
-    /// Removes an entry; whether it was there. Never answers [`Error::Full`].
+    /// Removes an entry; whether it was there. Never answers [`Error::Full`]: `max_bytes` leaves room for it.
+    ///
+    /// # Errors
+    /// In a file a removal is written down as well: [`Error::Io`] where the disk has no room for that, and the entry is still
+    /// there.
     pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         let delete = |current: Option<Current<'_>>, _: &dyn Fn() -> u64| {
             Ok((Change::Remove, current.is_some()))
