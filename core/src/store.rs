@@ -667,7 +667,9 @@ impl Store {
     /// Writes a copy of the store to a new file while it is in use, by other threads too: each entry as it is at some moment of
     /// the call, with its lifetime. Nothing is at `path` until the copy is whole, checked and durable, and nothing that is there
     /// is replaced. It can be opened with the options that this store was opened with; that of a store in memory is a file
-    /// as [`Options::file`] makes it. Reads every entry; the copy's index takes as much memory again meanwhile.
+    /// as [`Options::file`] makes it. Reads every entry; the copy's index takes as much memory again meanwhile. A process that is
+    /// killed meanwhile leaves a file beside `path` whose name goes on with `.partial-`, its number and another one; the next
+    /// copy to `path` removes it.
     ///
     /// # Errors
     /// [`Error::Io`] if there is something at `path` already or it cannot be written, [`Error::InvalidArgument`] if it can name no

@@ -37,6 +37,37 @@ fn a_backup_opens_with_the_same_options() {
     assert_eq!(folder.names(), ["copy", "store"]);
 }
 
+/// What a process that was killed left of its copy goes with the next one to the same place.
+#[test]
+fn a_backup_removes_what_dead_processes_left() {
+    let folder = Folder::new("left-behind");
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    let (dead, alive) = (child.id(), std::process::id());
+    let stay = [
+        format!("copy.partial-{alive}-99"),
+        "copy.partial-1-0".into(),
+        format!("copy.partial-{dead}"),
+        format!("copy.partial-{dead}-x"),
+        format!("copy.partial-{dead}-1"),
+        format!("other.partial-{dead}-0"),
+    ];
+    for name in stay.iter().chain(&[format!("copy.partial-{dead}-0")]) {
+        std::fs::write(folder.0.join(name), "").unwrap();
+    }
+    std::fs::create_dir(folder.0.join(format!("copy.partial-{dead}-2"))).unwrap();
+    // As by a process that has no number here.
+    let held = std::fs::File::open(folder.0.join(&stay[4])).unwrap();
+    held.lock().unwrap();
+    let store = Store::open(Options::memory(MIB)).unwrap();
+    store.set("key", "value").unwrap();
+    store.backup(folder.0.join("copy")).unwrap();
+    let mut names: Vec<String> = stay.into_iter().collect();
+    names.extend(["copy".into(), format!("copy.partial-{dead}-2")]);
+    names.sort();
+    assert_eq!(folder.names(), names);
+}
+
 /// What frames leave in a file beside entries is counted by nobody: not when it is verified, copied or saved.
 #[test]
 fn frames_are_verified_copied_and_saved() {

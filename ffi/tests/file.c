@@ -67,6 +67,50 @@ static void entries_are_there_again(void) {
     }
 }
 
+/* Longer ones have segments of their own, which no frame takes. */
+static void frames_take_values_of_half_a_segment(void) {
+    nyala_options options = options_of(path);
+    nyala_statistics stats;
+    nyala_store *store;
+    nyala_pair pairs[2];
+    unsigned char *value;
+    char said[128];
+    size_t limit, found = 0;
+    start_over();
+    nyala_statistics_init(&stats, sizeof stats);
+    options.max_bytes = 64 * MIB;
+    store = open_with(&options);
+    ANSWERS(NYALA_OK, nyala_stats(store, &stats));
+    limit = (size_t)stats.segment_bytes / 2;
+    value = (unsigned char *)malloc(limit + 1);
+    CHECK(value != NULL);
+    if (value == NULL) return;
+    memset(value, 7, limit + 1);
+    memset(pairs, 0, sizeof pairs);
+    pairs[0].key.data = "beside";
+    pairs[0].key.len = 6;
+    pairs[0].value.data = "1";
+    pairs[0].value.len = 1;
+    pairs[1].key.data = "longest";
+    pairs[1].key.len = 7;
+    pairs[1].value.data = value;
+    pairs[1].value.len = limit + 1;
+    snprintf(said, sizeof said, "pairs[1]: value of %lu bytes is too large: the limit is %lu bytes",
+             (unsigned long)(limit + 1), (unsigned long)limit);
+    FAILS(NYALA_ERR_TOO_LARGE, said, nyala_set_many_atomic(store, pairs, 2));
+    ANSWERS(NYALA_NOT_FOUND, nyala_exists(store, TEXT("beside")));
+    ANSWERS(NYALA_OK, nyala_set(store, TEXT("alone"), value, limit + 1));
+    pairs[1].value.len = limit;
+    ANSWERS(NYALA_OK, nyala_set_many_atomic(store, pairs, 2));
+    ANSWERS(NYALA_OK, nyala_close(store));
+    store = open_with(&options);
+    CHECK(has_value(store, "beside", "1"));
+    ANSWERS(NYALA_TRUNCATED, nyala_get(store, TEXT("longest"), NULL, 0, &found));
+    CHECK(found == limit);
+    ANSWERS(NYALA_OK, nyala_close(store));
+    free(value);
+}
+
 static void large_values_are_there_again(void) {
     const size_t LEN = (size_t)12 << 20;
     nyala_options options = options_of(path);
@@ -415,6 +459,7 @@ int main(void) {
     name_file(path, "store");
     name_file(other, "other");
     RUN(entries_are_there_again);
+    RUN(frames_take_values_of_half_a_segment);
     RUN(large_values_are_there_again);
     RUN(caps_of_files);
     RUN(lifetimes_and_versions_go_on);

@@ -243,6 +243,20 @@ def test_set_many_atomic_in_a_file(tmp_path):
         assert store.ttl("old") == math.inf
 
 
+def test_set_many_atomic_of_the_longest_values(tmp_path):
+    with nyala.Store(tmp_path / "store.nyala", max_bytes=64 << 20) as store:
+        limit = store.stats().segment_bytes // 2
+        text = f"value of {limit + 1} bytes is too large: the limit is {limit} bytes"
+        with pytest.raises(nyala.TooLargeError, match=text):
+            store.set_many([("beside", b"1"), ("longest", bytes(limit + 1))], atomic=True)
+        assert "beside" not in store
+        # One by one it may be longer, and what is there may be.
+        store["longest"] = bytes(limit + 1)
+        assert store.set_many([("beside", b"1"), ("longest", bytes(limit))], atomic=True) == 2
+    with nyala.Store(tmp_path / "store.nyala", max_bytes=64 << 20) as store:
+        assert dict(store) == {b"beside": b"1", b"longest": bytes(limit)}
+
+
 def test_scan(store):
     reference = {b"%s%d" % (prefix, i): b"%d" % i for prefix in (b"a", b"b") for i in range(1_000)}
     store.update(reference)

@@ -1,5 +1,6 @@
 //! Whole files: whether one is sound, a copy of a store that is in use, and what can be saved of a damaged one.
 
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -166,6 +167,9 @@ impl Engine {
 /// Bytes of most records beside key and value.
 const BESIDE_BYTES: usize = 28;
 
+/// Between the name of a copy that is being made, and the process and a number.
+const PARTIAL: &str = ".partial-";
+
 /// A new file that goes unless it was renamed.
 struct Partial(PathBuf);
 
@@ -174,10 +178,11 @@ impl Partial {
     fn beside(path: &Path) -> Result<Partial> {
         use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
         static NUMBER: AtomicU32 = AtomicU32::new(0);
+        remove_left_behind(path);
         loop {
             let mut name = path.as_os_str().to_owned();
             let number = NUMBER.fetch_add(1, Relaxed);
-            name.push(format!(".partial-{}-{number}", std::process::id()));
+            name.push(format!("{PARTIAL}{}-{number}", std::process::id()));
             let partial = PathBuf::from(name);
             match crate::file::real::create_new(&partial) {
                 // Of a process that was killed, and had the same number.
@@ -189,6 +194,31 @@ impl Partial {
             }
         }
     }
+}
+
+/// Removes what is left of copies to the same place whose processes were killed. Those that cannot be told from what somebody
+/// is still at work on stay: of a process with that number, or locked by one that has no number here, in another container.
+fn remove_left_behind(path: &Path) {
+    let (Some(name), Some(folder)) = (path.file_name(), path.parent()) else { return };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if let Some(process) = process_of(&entry.file_name(), name)
+            && !crate::file::real::is_alive(process)
+            && crate::file::real::is_unlocked(&entry.path())
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The process that makes a copy of this name in a file of the other one.
+fn process_of(partial: &OsStr, name: &OsStr) -> Option<u32> {
+    let rest = partial.as_encoded_bytes().strip_prefix(name.as_encoded_bytes())?;
+    let rest = std::str::from_utf8(rest.strip_prefix(PARTIAL.as_bytes())?).ok()?;
+    let (process, number) = rest.split_once('-')?;
+    number.parse::<u32>().ok()?;
+    process.parse().ok()
 }
 
 impl Drop for Partial {

@@ -311,6 +311,20 @@ pub(crate) fn create_new(path: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(PERMISSIONS).open(path).map(drop)
 }
 
+/// Whether there is a process of this number, as far as this one can tell.
+pub(crate) fn is_alive(process: u32) -> bool {
+    let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+    process.is_some_and(|process| {
+        rustix::process::test_kill_process(process) != Err(rustix::io::Errno::SRCH)
+    })
+}
+
+/// Whether this is a file that nobody has locked.
+pub(crate) fn is_unlocked(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+        && File::open(path).is_ok_and(|file| file.try_lock().is_ok())
+}
+
 /// Gives a file a new name, which nobody else may have taken meanwhile, and makes it survive a power cut.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<()> {
     rename_unless_taken(from, to).map_err(failure("create", to))?;
