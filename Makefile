@@ -17,7 +17,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-compare: ## Measure Nyala beside its peers and write bench-suite/report/ (PROFILE=smoke|quick, TRACE=file)
+compare: ## Measure Nyala beside its peers and write bench-suite/report/ (PROFILE=smoke|quick|standard|full, TRACE=file)
 	PROFILE="$(PROFILE)" TRACE="$(TRACE)" sh bench-suite/compare.sh
 
 test: check ## Run everything that guards the project

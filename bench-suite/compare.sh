@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures Nyala beside its peers and leaves bench-suite/report/latest.jsonl and index.html.
 #
-#   PROFILE=quick|smoke|tiny   how much is measured (quick)
+#   PROFILE=quick|standard|full|smoke|tiny   how much is measured (quick)
 #   TRACE=FILE                 requests for the cache-aside replay (a generated trace)
 #   OUT=DIR                    where the results go (bench-suite/report)
 set -eu
@@ -13,9 +13,9 @@ trace=${TRACE:-}
 out=${OUT:-$here/report}
 
 case $profile in
-    tiny | smoke | quick) ;;
+    tiny | smoke | quick | standard | full) ;;
     *)
-        echo "PROFILE=$profile: allowed are tiny, smoke and quick" >&2
+        echo "PROFILE=$profile: allowed are tiny, smoke, quick, standard and full" >&2
         exit 2
         ;;
 esac

@@ -15,24 +15,37 @@ use crate::measure::blocks::{self, INTRODUCE, MEASURE, Order};
 use crate::measure::unit::Unit;
 use crate::profile::{self, Profile};
 use crate::record;
-use crate::report;
+use crate::report::{self, comparison::Comparison};
 
 const DEFAULT_OUT: &str = "bench-report";
+const VERIFY_OUT: &str = "bench-report/verify";
 const DEFAULT_SEED: u64 = 20_260_501;
+/// The record in that folder.
+const RECORD: &str = "latest.jsonl";
 /// Where traces may lie beside a checkout.
 const DEFAULT_TRACES: &str = "../shared/traces";
 /// Entries that `--entries` may ask for.
 const ENTRIES: std::ops::RangeInclusive<u32> = 1000..=100_000_000;
 
-/// Exit codes: the caller gave wrong arguments, or something failed.
-const WRONG_ARGUMENTS: u8 = 2;
+/// Exit codes: something failed, the caller gave wrong arguments, or two records do not agree.
 const FAILED: u8 = 1;
+const WRONG_ARGUMENTS: u8 = 2;
+const APART: u8 = 3;
+/// Per cent of the ratios that have to overlap for two records to agree.
+const LEAST: f64 = 90.0;
+
+/// As messages name them.
+const COMMANDS: &str = "run, cache, files, report, diff, verify, tables and cells";
 
 /// What the arguments ask for.
 enum Request {
     Help,
     Run { order: Order, out: PathBuf },
     Report { file: PathBuf },
+    Tables { file: PathBuf, into: Option<PathBuf> },
+    Cells { profile: &'static Profile, into: Option<PathBuf> },
+    Diff { files: [PathBuf; 2], cells: Vec<String>, least: f64 },
+    Verify { file: PathBuf, order: Box<Order>, out: PathBuf, cells: Vec<String>, least: f64 },
     Introduce(&'static Listed),
     Measure(Box<Unit>),
 }
@@ -46,7 +59,8 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     match execute(request) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(APART),
         Err(fault) => {
             eprintln!("{fault}");
             ExitCode::from(FAILED)
@@ -66,15 +80,25 @@ fn help() -> String {
     let file_profiles = describe(&profile::FILES);
     format!(
         "Measures Nyala beside other key-value stores on the same work.\n\n\
-         nyala-bench run [--profile NAME] [--engines A,B] [--trace FILE] [--traces DIR] [--out DIR] [--seed N]\n\
-         nyala-bench cache [EXPERIMENT,..] [--profile NAME] [--engines A,B] [--traces DIR] [--entries N] [--out DIR] [--seed N]\n\
-         nyala-bench files [CLASS,..] [--profile NAME] [--engines A,B] [--folder DIR] [--entries N] [--out DIR] [--seed N]\n\
-         nyala-bench report FILE\n\n\
+         nyala-bench run [--profile NAME] [--engines A,B] [--trace FILE] [--traces DIR] [--cells TEXT].. [--out DIR] [--seed N]\n\
+         nyala-bench cache [EXPERIMENT,..] [--profile NAME] [--engines A,B] [--traces DIR] [--entries N] [--cells TEXT].. [--out DIR] [--seed N]\n\
+         nyala-bench files [CLASS,..] [--profile NAME] [--engines A,B] [--folder DIR] [--entries N] [--cells TEXT].. [--out DIR] [--seed N]\n\
+         nyala-bench report FILE\n\
+         nyala-bench tables FILE [--into DOCUMENT]\n\
+         nyala-bench cells [--profile NAME] [--into DOCUMENT]\n\
+         nyala-bench diff FILE FILE [--cells TEXT].. [--least PERCENT]\n\
+         nyala-bench verify FILE [--cells TEXT].. [--engines A,B] [--out DIR] [--least PERCENT]\n\n\
          run measures, writes DIR/latest.jsonl and DIR/index.html and prints tables.\n\
          cache does the same for experiments on caches and full stores: {}.\n\
          files does the same for stores in files, in the durability classes D1 (survives kill -9), D2 (a power cut loses at most\n\
          the last second) and D3 (survives a power cut).\n\
-         report makes the same tables, and index.html beside FILE, from a recorded FILE.\n\n\
+         report makes the same tables, and index.html beside FILE, from a recorded FILE.\n\
+         tables prints the tables of a recorded FILE in Markdown, cells what a profile measures (default standard); --into writes them\n\
+         into a document, between the lines <!-- tables: FILE --> and <!-- /tables -->, or <!-- cells: NAME --> and <!-- /cells -->.\n\
+         diff compares two records cell by cell: medians, their ratio, Nyala's ratio to each engine, and whether intervals overlap.\n\
+         verify runs the command of a record again, or some cells of it, and compares the two.\n\
+         Exit status: 0, and for diff and verify that enough of Nyala's ratios overlap; {FAILED} something failed; {WRONG_ARGUMENTS} wrong\n\
+         arguments; {APART} too few overlap.\n\n\
          --profile NAME  how much is measured (default quick, for cache cache-full, for files files-full):\n{profiles}{cache_profiles}{file_profiles}\
          --engines A,B   only these: {} (default: all that are installed)\n\
          --trace FILE    requests for the cache-aside replay: gzip of little-endian 32-bit key numbers\n\
@@ -83,7 +107,10 @@ fn help() -> String {
          \x20               a generated trace)\n\
          --folder DIR    where stores in files are made, and removed (default: that of --out); a real disk\n\
          --entries N     entries that growth ends with, or that stores in files hold (default: by profile)\n\
-         --out DIR       where results go (default {DEFAULT_OUT})\n\
+         --cells TEXT    only what has a cell in whose name TEXT stands, as diff prints it: `get, 1 M entries`; may be repeated\n\
+         --least PERCENT of Nyala's ratios that have to overlap (default {LEAST})\n\
+         --resume        go on behind the last whole block of the record in --out, which an interrupted run of the same command left\n\
+         --out DIR       where results go (default {DEFAULT_OUT}, of verify {VERIFY_OUT})\n\
          --seed N        seed of keys, streams and order, 0 to 2^64-1 (default {DEFAULT_SEED})\n",
         experiment_names(),
         engine_names()
@@ -102,7 +129,7 @@ fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> Result<Requ
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let mut parser = lexopt::Parser::from_args(arguments.clone());
     let Some(first) = parser.next().context(|| "arguments".to_owned())? else {
-        return Err(Fault::new("no command given; allowed are run, cache, files and report"));
+        return Err(Fault::new(format!("no command given; allowed are {COMMANDS}")));
     };
     match first {
         Long("help") | Short('h') => Ok(Request::Help),
@@ -111,14 +138,18 @@ fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> Result<Requ
             "cache" => parse_cache(&mut parser, &arguments),
             "files" => parse_files(&mut parser, &arguments),
             "report" => parse_report(&mut parser),
+            "tables" => parse_tables(&mut parser),
+            "cells" => parse_cells(&mut parser),
+            "diff" => parse_diff(&mut parser),
+            "verify" => parse_verify(&mut parser),
             INTRODUCE => {
                 let name: String = read_order(&mut parser)?;
                 engine(&name).map(Request::Introduce)
             }
             MEASURE => Ok(Request::Measure(Box::new(read_order(&mut parser)?))),
-            other => Err(Fault::new(format!(
-                "no command is named {other:?}; allowed are run, cache, files and report"
-            ))),
+            other => {
+                Err(Fault::new(format!("no command is named {other:?}; allowed are {COMMANDS}")))
+            }
         },
         other => Err(unexpected(other)),
     }
@@ -164,6 +195,8 @@ struct Common {
     folder: Option<PathBuf>,
     out: PathBuf,
     seed: u64,
+    cells: Vec<String>,
+    resumes: bool,
 }
 
 impl Common {
@@ -175,6 +208,8 @@ impl Common {
             folder: None,
             out: PathBuf::from(DEFAULT_OUT),
             seed: DEFAULT_SEED,
+            cells: Vec::new(),
+            resumes: false,
         }
     }
 
@@ -183,6 +218,8 @@ impl Common {
             "engines" => self.engines = engine_list(&text_of(parser, "--engines")?)?,
             "traces" => self.traces = Some(existing_folder("--traces", parser)?),
             "folder" => self.folder = Some(existing_folder("--folder", parser)?),
+            "cells" => self.cells.push(text_of(parser, "--cells")?),
+            "resume" => self.resumes = true,
             "out" => self.out = PathBuf::from(parser.value().context(|| "--out".to_owned())?),
             "seed" => {
                 let text = text_of(parser, "--seed")?;
@@ -206,8 +243,12 @@ impl Common {
         let inputs = Inputs { traces: self.traces, folder, ..inputs };
         let engines =
             self.engines.into_iter().filter(|listed| profile.needs(listed, &inputs)).collect();
-        let command = spelled(arguments, self.seed);
-        let order = Order { profile, engines, trace, inputs, seed: self.seed, command };
+        let arguments = seeded(arguments, self.seed);
+        let resumes = self.resumes || profile.resumes;
+        let command = spelled(&arguments);
+        let (seed, cells) = (self.seed, self.cells);
+        let order =
+            Order { profile, engines, trace, inputs, seed, cells, resumes, command, arguments };
         Request::Run { order, out: self.out }
     }
 }
@@ -228,12 +269,7 @@ fn parse_run(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Requ
             other => return Err(unexpected(other)),
         }
     }
-    let inputs = Inputs {
-        experiments: Experiment::ALL.to_vec(),
-        classes: Durability::OF_FILES.to_vec(),
-        ..Inputs::default()
-    };
-    Ok(common.request(chosen, trace, inputs, arguments))
+    Ok(common.request(chosen, trace, Inputs::everything(), arguments))
 }
 
 fn parse_cache(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Request> {
@@ -363,42 +399,209 @@ fn parse_report(parser: &mut lexopt::Parser) -> Result<Request> {
     Ok(Request::Report { file })
 }
 
-/// The command as a person can repeat it, with the seed even if it was the default.
-fn spelled(arguments: &[OsString], seed: u64) -> String {
+/// A record that a command takes.
+fn record_file(command: &str, path: OsString) -> Result<PathBuf> {
+    let path = PathBuf::from(path);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Fault::new(format!("{command}: there is no file {}", path.display())))
+}
+
+fn least(parser: &mut lexopt::Parser) -> Result<f64> {
+    let text = text_of(parser, "--least")?;
+    let percent = text.parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| Fault::new(format!("--least: {text:?} is no number from 0 to 100")))
+}
+
+fn parse_tables(parser: &mut lexopt::Parser) -> Result<Request> {
+    let (mut file, mut into) = (None, None);
+    while let Some(argument) = parser.next().context(|| "tables".to_owned())? {
+        match argument {
+            Value(path) if file.is_none() => file = Some(record_file("tables", path)?),
+            Long("into") => into = Some(existing_file("--into", parser)?),
+            Long("help") | Short('h') => return Ok(Request::Help),
+            other => return Err(unexpected(other)),
+        }
+    }
+    let file = file.ok_or_else(|| Fault::new("tables needs the FILE that a run has written"))?;
+    Ok(Request::Tables { file, into })
+}
+
+fn parse_cells(parser: &mut lexopt::Parser) -> Result<Request> {
+    let (mut chosen, mut into) = (profile("standard", &profile::ALL)?, None);
+    while let Some(argument) = parser.next().context(|| "cells".to_owned())? {
+        match argument {
+            Long("profile") => chosen = profile(&text_of(parser, "--profile")?, &profile::ALL)?,
+            Long("into") => into = Some(existing_file("--into", parser)?),
+            Long("help") | Short('h') => return Ok(Request::Help),
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(Request::Cells { profile: chosen, into })
+}
+
+fn parse_diff(parser: &mut lexopt::Parser) -> Result<Request> {
+    let (mut files, mut cells, mut least_percent) = (Vec::new(), Vec::new(), LEAST);
+    while let Some(argument) = parser.next().context(|| "diff".to_owned())? {
+        match argument {
+            Value(path) if files.len() < 2 => files.push(record_file("diff", path)?),
+            Long("cells") => cells.push(text_of(parser, "--cells")?),
+            Long("least") => least_percent = least(parser)?,
+            Long("help") | Short('h') => return Ok(Request::Help),
+            other => return Err(unexpected(other)),
+        }
+    }
+    let files = <[PathBuf; 2]>::try_from(files)
+        .map_err(|files| Fault::new(format!("diff needs two FILEs, and not {}", files.len())))?;
+    Ok(Request::Diff { files, cells, least: least_percent })
+}
+
+fn parse_verify(parser: &mut lexopt::Parser) -> Result<Request> {
+    let (mut file, mut cells, mut least_percent) = (None, Vec::new(), LEAST);
+    let (mut engines, mut out) = (None, VERIFY_OUT.to_owned());
+    while let Some(argument) = parser.next().context(|| "verify".to_owned())? {
+        match argument {
+            Value(path) if file.is_none() => file = Some(record_file("verify", path)?),
+            Long("cells") => cells.push(text_of(parser, "--cells")?),
+            Long("engines") => engines = Some(text_of(parser, "--engines")?),
+            Long("out") => out = text_of(parser, "--out")?,
+            Long("least") => least_percent = least(parser)?,
+            Long("help") | Short('h') => return Ok(Request::Help),
+            other => return Err(unexpected(other)),
+        }
+    }
+    let file = file.ok_or_else(|| Fault::new("verify needs the FILE that a run has written"))?;
+    let mut arguments = without("--out", &record::file::read(&file)?.run.arguments);
+    if let Some(engines) = engines {
+        arguments = without("--engines", &arguments);
+        arguments.extend(["--engines".to_owned(), engines]);
+    }
+    arguments.extend(["--out".to_owned(), out]);
+    if !cells.is_empty() {
+        arguments = without("--cells", &arguments);
+    }
+    arguments.extend(cells.iter().flat_map(|text| ["--cells".to_owned(), text.clone()]));
+    let shown = spelled(&arguments);
+    let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
+    match parse(arguments).context(|| format!("{}: {shown}", file.display()))? {
+        Request::Run { order, out } if out.join(RECORD) != file => {
+            let order = Box::new(order);
+            Ok(Request::Verify { file, order, out, cells, least: least_percent })
+        }
+        Request::Run { .. } => {
+            Err(Fault::new("verify would write over the record; give another --out"))
+        }
+        _ => Err(Fault::new(format!("{} records no measurement: {shown}", file.display()))),
+    }
+}
+
+/// The arguments without an option and its value.
+fn without(option: &str, arguments: &[String]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == option {
+            arguments.next();
+        } else if !argument.starts_with(&format!("{option}=")) {
+            kept.push(argument.clone());
+        }
+    }
+    kept
+}
+
+/// The arguments with the seed, even if it was the default, and without what only says how to begin.
+fn seeded(arguments: &[OsString], seed: u64) -> Vec<String> {
+    let mut all: Vec<String> =
+        arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    all.retain(|argument| argument != "--resume");
+    if !all.iter().any(|argument| argument.starts_with("--seed")) {
+        all.extend(["--seed".to_owned(), seed.to_string()]);
+    }
+    all
+}
+
+/// The command as a person can repeat it.
+fn spelled(arguments: &[String]) -> String {
     let mut command = "cargo run --release -p nyala-bench --".to_owned();
-    let mut seeded = false;
     for argument in arguments {
-        let argument = argument.to_string_lossy();
-        seeded |= argument.starts_with("--seed");
         let plain =
             argument.chars().all(|letter| letter.is_alphanumeric() || "-_=./,".contains(letter));
         command.push(' ');
-        if plain { command.push_str(&argument) } else { command.push_str(&format!("'{argument}'")) }
-    }
-    if !seeded {
-        command.push_str(&format!(" --seed {seed}"));
+        if plain { command.push_str(argument) } else { command.push_str(&format!("'{argument}'")) }
     }
     command
 }
 
-fn execute(request: Request) -> Result<()> {
+/// Whether what was to agree agrees.
+fn execute(request: Request) -> Result<bool> {
     match request {
-        Request::Help => {
-            print!("{}", help());
-            Ok(())
+        Request::Diff { files: [first, second], cells, least } => {
+            return compare([&first, &second], &cells, least);
         }
-        Request::Run { order, out } => run(&order, &out),
-        Request::Report { file } => show(&file),
+        Request::Verify { file, order, out, cells, least } => {
+            let again = measure(&order, &out)?;
+            return compare([&file, &again], &cells, least);
+        }
+        Request::Tables { file, into } => {
+            let tables = report::markdown(&record::file::read(&file)?);
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            publish("tables", &name, &tables, into.as_deref())?;
+        }
+        Request::Cells { profile, into } => {
+            publish("cells", profile.name, &report::plan::markdown(profile), into.as_deref())?;
+        }
+        Request::Help => print!("{}", help()),
+        Request::Run { order, out } => show(&measure(&order, &out)?)?,
+        Request::Report { file } => show(&file)?,
         Request::Introduce(listed) => {
             for info in (listed.introduce)()? {
                 print_line(&info)?;
             }
-            Ok(())
         }
         Request::Measure(unit) => {
-            (engine(&unit.engine)?.measure)(&unit, &mut |cell| print_line(&cell))
+            (engine(&unit.engine)?.measure)(&unit, &mut |cell| print_line(&cell))?;
         }
     }
+    Ok(true)
+}
+
+/// Prints a text, or writes it into a document between the marks that name it.
+fn publish(kind: &str, name: &str, text: &str, into: Option<&Path>) -> Result<()> {
+    let Some(document) = into else {
+        print!("{text}");
+        return Ok(());
+    };
+    let shown = document.display();
+    let old = std::fs::read_to_string(document).context(|| format!("cannot read {shown}"))?;
+    let own = |argument: &str| {
+        let here = Path::new(argument).file_name().is_some_and(|file| file == name);
+        if here {
+            Ok(text.to_owned())
+        } else {
+            Err(Fault::new(format!("its mark names {argument}")))
+        }
+    };
+    let new = report::markers::fill(&old, kind, own).context(|| shown.to_string())?;
+    std::fs::write(document, new).context(|| format!("cannot write {shown}"))
+}
+
+/// Prints how two records compare; whether enough of Nyala's ratios overlap.
+fn compare(files: [&Path; 2], cells: &[String], least: f64) -> Result<bool> {
+    let (first, second) = (record::file::read(files[0])?, record::file::read(files[1])?);
+    let comparison = Comparison::of([&first, &second], cells);
+    if comparison.is_empty() {
+        let [first, second] = files.map(Path::display);
+        return Err(Fault::new(format!("{first} and {second} have no such cell in common")));
+    }
+    println!("A: {}\nB: {}", files[0].display(), files[1].display());
+    print!("{}", comparison.render([&first, &second]));
+    let enough = comparison.percent() >= least;
+    println!(
+        "{}: {least} % were asked for.",
+        if enough { "The records agree" } else { "The records do not agree" }
+    );
+    Ok(enough)
 }
 
 fn print_line(value: &impl serde::Serialize) -> Result<()> {
@@ -410,14 +613,15 @@ fn print_line(value: &impl serde::Serialize) -> Result<()> {
         .context(|| "cannot print a result".to_owned())
 }
 
-fn run(order: &Order, out: &Path) -> Result<()> {
+/// Measures what was ordered; where the record lies.
+fn measure(order: &Order, out: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(out)
         .context(|| format!("--out: cannot make the folder {}", out.display()))?;
     let program =
         std::env::current_exe().context(|| "cannot find this program's own file".to_owned())?;
-    let file = out.join("latest.jsonl");
+    let file = out.join(RECORD);
     blocks::run(order, &program, &file)?;
-    show(&file)
+    Ok(file)
 }
 
 /// Prints the tables and writes the page beside the file.

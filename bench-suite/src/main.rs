@@ -9,6 +9,7 @@
     reason = "sizes and positions of a 64-bit machine; entries fit in 32 bits by their type"
 )]
 
+mod cells;
 mod cli;
 mod engines;
 mod experiments;

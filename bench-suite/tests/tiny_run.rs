@@ -116,6 +116,15 @@ fn measures_every_engine_that_is_here() {
     let table = String::from_utf8_lossy(&output.stdout);
     assert!(table.contains("M ops/s") && table.contains("hashbrown + locks"), "{table}");
 
+    // Every line holds to the schema, which a reader checks, and says so.
+    assert!(lines.iter().all(|line| line["schema"] == 3), "{lines:?}");
+    assert_eq!(of_kind(&lines, "block").len(), 3);
+    let run = &lines[0];
+    assert_eq!(run["arguments"][0], "run");
+    for fact in ["cpu", "kernel", "clock_source", "rustc", "git_revision", "build"] {
+        assert!(!run["environment"][fact].as_str().unwrap().is_empty(), "{fact}: {run}");
+    }
+
     // The report comes from the record alone.
     let again = bench(&["report", folder.0.join("latest.jsonl").to_str().unwrap()]);
     assert!(again.status.success());
@@ -199,6 +208,97 @@ fn without_strace_the_rows_say_so() {
     assert!(table.contains("apt-get install strace"), "{table}");
 }
 
+#[test]
+fn a_record_is_run_again_and_compared() {
+    let folder = Folder::new("verify");
+    let out = folder.0.to_str().unwrap();
+    let arguments =
+        ["run", "--profile", "tiny", "--engines", "nyala,hashbrown,papaya", "--out", out];
+    let output = bench(&[&arguments[..], &["--cells", "D0, get", "--cells", "hot key"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let record = folder.0.join("latest.jsonl");
+    let first = lines(&record);
+    assert!(of_kind(&first, "trial").iter().all(|trial| trial["experiment"] == "hot-key"));
+    assert!(of_kind(&first, "file-cell").is_empty());
+
+    let record = record.to_str().unwrap();
+    let output = bench(&["diff", record, record]);
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{table}");
+    assert!(
+        table.contains("D0, get, 5 k entries, 1 thread") && table.contains("(100 %)"),
+        "{table}"
+    );
+
+    let again = folder.0.join("again");
+    let arguments = ["verify", record, "--cells", "D0, get", "--engines", "nyala,papaya"];
+    let again_out = ["--out", again.to_str().unwrap(), "--least", "0"];
+    let output = bench(&[&arguments[..], &again_out].concat());
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(table.contains("\n  papaya") && !table.contains("\n  hashbrown"), "{table}");
+    assert!(table.contains("The records agree: 0 % were asked for"), "{table}");
+    // What a comparison of chosen cells recorded can be run again itself.
+    let second = lines(&again.join("latest.jsonl"));
+    assert!(second[0]["command"].as_str().unwrap().contains("--cells 'D0, get'"), "{}", second[0]);
+    assert!(of_kind(&second, "trial").is_empty());
+
+    // Ten times as slow: the ratios cannot overlap.
+    let slow: Vec<String> = second
+        .iter()
+        .map(|line| {
+            let mut line = line.clone();
+            if line["kind"] == "cell" && line["engine"] == "nyala" {
+                line["ops"] = (line["ops"].as_u64().unwrap() / 1000).into();
+            }
+            line.to_string()
+        })
+        .collect();
+    let other = folder.0.join("slow.jsonl");
+    std::fs::write(&other, slow.join("\n")).unwrap();
+    let output = bench(&["diff", record, other.to_str().unwrap(), "--cells", "D0, get"]);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn an_interrupted_run_goes_on() {
+    let folder = Folder::new("resume");
+    let out = folder.0.to_str().unwrap();
+    let arguments = ["run", "--profile", "tiny", "--engines", "nyala,hashbrown", "--out", out];
+    let arguments = [&arguments[..], &["--cells", "D0, get", "--resume"]].concat();
+    let output = bench(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = folder.0.join("latest.jsonl");
+    let whole = std::fs::read_to_string(&file).unwrap();
+
+    // It is complete, so that there is nothing to go on with, and it is not overwritten.
+    let output = bench(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is complete"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), whole);
+
+    // Killed in the last block, in the middle of a line.
+    let second = whole.find("\"kind\":\"block\",\"block\":1").unwrap();
+    let torn = second + whole[second..].find('\n').unwrap() + 300;
+    std::fs::write(&file, &whole[..torn]).unwrap();
+    let output = bench(&[&arguments[..], &["--seed", "9"]].concat());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another command"), "{output:?}");
+    let output = bench(&arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.contains("behind block 2 of 3"), "{errors}");
+    let lines = lines(&file);
+    assert_eq!(of_kind(&lines, "resume")[0]["block"], 2);
+    assert_eq!(lines.last().unwrap()["kind"], "end");
+    let blocks: Vec<_> =
+        of_kind(&lines, "block").iter().map(|line| line["block"].as_u64().unwrap()).collect();
+    assert_eq!(blocks, [0, 1, 2]);
+    for block in 0..3 {
+        let own = of_kind(&lines, "cell").into_iter().filter(|cell| cell["block"] == block).count();
+        assert_eq!(own, 24, "block {block}");
+    }
+    assert!(String::from_utf8_lossy(&output.stdout).contains("went on with block 3"));
+}
+
 /// Every experiment has its engines, and none of them found nothing.
 fn check_trials(trials: &[&Value]) {
     for experiment in EXPERIMENTS {
@@ -224,10 +324,10 @@ fn check_trials(trials: &[&Value]) {
 
 #[test]
 fn wrong_arguments_are_named_with_what_is_allowed() {
-    let cases: [(&[&str], &[&str]); 18] = [
+    let cases: [(&[&str], &[&str]); 26] = [
         (&[], &["run", "report"]),
-        (&["walk"], &["\"walk\"", "run, cache, files and report"]),
-        (&["run", "--profile", "slow"], &["\"slow\"", "tiny, smoke, quick"]),
+        (&["walk"], &["\"walk\"", "run, cache, files, report, diff, verify, tables and cells"]),
+        (&["run", "--profile", "slow"], &["\"slow\"", "tiny, smoke, quick, standard, full"]),
         (&["run", "--engines", "nyala,leveldb"], &["\"leveldb\"", "hashbrown", "redis"]),
         (&["run", "--engines", ","], &["names no engine", "papaya"]),
         (&["run", "--seed", "-1"], &["\"-1\"", "2^64-1"]),
@@ -242,6 +342,14 @@ fn wrong_arguments_are_named_with_what_is_allowed() {
         (&["files", "--profile", "quick"], &["\"quick\"", "files-smoke, files-full"]),
         (&["files", "--folder", "/no/such/folder"], &["--folder", "/no/such/folder"]),
         (&["report"], &["FILE"]),
+        (&["tables"], &["FILE"]),
+        (&["tables", "no.jsonl"], &["no.jsonl"]),
+        (&["cells", "--profile", "slow"], &["\"slow\"", "tiny, smoke, quick, standard, full"]),
+        (&["diff", "Cargo.toml"], &["two FILEs, and not 1"]),
+        (&["diff", "Cargo.toml", "no.jsonl"], &["no.jsonl"]),
+        (&["verify"], &["FILE"]),
+        (&["verify", "Cargo.toml"], &["Cargo.toml", "line 1"]),
+        (&["verify", "Cargo.toml", "--least", "101"], &["\"101\"", "0 to 100"]),
         (&["report", "/no/such/record"], &["/no/such/record"]),
     ];
     for (arguments, expected) in cases {
@@ -261,7 +369,13 @@ fn help_names_every_profile_and_engine() {
     let text = String::from_utf8_lossy(&output.stdout);
     let words =
         ["tiny", "smoke", "quick", "cache-full", "files-full", "--engines", "--trace", "--traces"];
-    for word in words.iter().chain(&["--out", "--seed", "rocksdb", "redis"]).chain(&EXPERIMENTS) {
+    let more = ["--cells", "--least", "--resume", "diff", "verify", "Exit status"];
+    for word in words
+        .iter()
+        .chain(&more)
+        .chain(&["--out", "--seed", "rocksdb", "redis"])
+        .chain(&EXPERIMENTS)
+    {
         assert!(text.contains(word), "{word} is missing:\n{text}");
     }
 }

@@ -118,6 +118,9 @@ pub(crate) struct Info {
     /// What a reader must know before comparing: printed with every table that has the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
+    /// How it was compiled, where that was not with this program and its flags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) build: Option<String>,
     pub(crate) group: Group,
     /// A floor is no store: it shows what the harness or the hardware costs by itself.
     pub(crate) floor: bool,

@@ -31,6 +31,7 @@ impl Engine for Dash {
             title: "DashMap".to_owned(),
             version: env!("VERSION_DASHMAP").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: vec![

@@ -64,6 +64,7 @@ impl Engine for Fjall {
             title: "fjall".to_owned(),
             version: env!("VERSION_FJALL").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: vec![

@@ -57,6 +57,7 @@ impl Engine for Hashbrown {
             title: "hashbrown + locks".to_owned(),
             version: env!("VERSION_HASHBROWN").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: vec![

@@ -148,6 +148,10 @@ impl Engine for Lmdb {
             title: "LMDB".to_owned(),
             version: format!("{major}.{minor}.{patch} (mdb.master)"),
             note: None,
+            build: Some(format!(
+                "C source in lmdb-master-sys {}, compiled at this program's optimisation level",
+                env!("VERSION_LMDB_MASTER_SYS")
+            )),
             group: Group::InProcess,
             floor: false,
             settings: vec![
@@ -158,7 +162,6 @@ impl Engine for Lmdb {
                 "one read transaction a session, renewed and reset around each get or batch"
                     .to_owned(),
                 format!("one write transaction an operation; load: {GROUP} a transaction"),
-                format!("called through lmdb-master-sys {}", env!("VERSION_LMDB_MASTER_SYS")),
             ],
         }
     }

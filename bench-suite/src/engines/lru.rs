@@ -60,6 +60,7 @@ impl Engine for Lru {
             title: "LRU".to_owned(),
             version: env!("VERSION_LRU").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: vec![

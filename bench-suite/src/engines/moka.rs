@@ -33,6 +33,7 @@ impl Engine for Moka {
             title: "moka".to_owned(),
             version: env!("VERSION_MOKA").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: vec![

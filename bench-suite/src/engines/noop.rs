@@ -24,6 +24,7 @@ impl Engine for Noop {
             title: "noop (harness floor)".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: true,
             settings: vec![

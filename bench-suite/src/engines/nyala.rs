@@ -56,6 +56,7 @@ impl Engine for Nyala {
             // The workspace has one version for all its crates.
             version: env!("CARGO_PKG_VERSION").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: settings(self.durability),

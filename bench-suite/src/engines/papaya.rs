@@ -28,6 +28,7 @@ impl Engine for Papaya {
             title: "papaya".to_owned(),
             version: env!("VERSION_PAPAYA").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: vec![

@@ -47,6 +47,7 @@ impl Engine for Pwrite {
             title: "pwrite + fdatasync (floor)".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: true,
             settings: vec![format!(

@@ -38,6 +38,7 @@ impl Engine for Quick {
             title: "quick_cache".to_owned(),
             version: env!("VERSION_QUICK_CACHE").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: vec![

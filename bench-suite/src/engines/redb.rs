@@ -87,6 +87,7 @@ impl Engine for Redb {
             title: "redb".to_owned(),
             version: env!("VERSION_REDB").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: vec![

@@ -240,6 +240,7 @@ impl Engine for Rocks {
             title: format!("RocksDB {}", self.api.version()),
             version: self.api.version(),
             note: Some(build.to_owned()),
+            build: Some(format!("shared library {}", self.api.file.display())),
             group: Group::InProcess,
             floor: false,
             settings: vec![

@@ -104,6 +104,7 @@ impl Engine for Roofline {
             title: "roofline (hardware floor)".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: true,
             settings: vec![

@@ -154,6 +154,7 @@ impl Engine for S3Fifo {
             title: "S3-FIFO".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: vec![

@@ -30,6 +30,7 @@ impl Engine for Scc {
             title: "scc HashMap".to_owned(),
             version: env!("VERSION_SCC").to_owned(),
             note: None,
+            build: None,
             group: Group::InProcess,
             floor: false,
             settings: vec![

@@ -181,6 +181,14 @@ fn checkpoint_every_second(opening: &Opening) -> Result<EverySecond> {
     }))
 }
 
+fn build() -> String {
+    format!(
+        "C source in rusqlite {}, compiled at this program's optimisation level; flags beside the crate's own: {}",
+        env!("VERSION_RUSQLITE"),
+        if FLAGS.is_empty() { "none" } else { FLAGS }
+    )
+}
+
 /// Memory statistics take a global lock at every allocation, and SQLite's own advice is to build without them.
 fn without_memory_statistics() {
     // SAFETY: called before any connection exists, with the one `int` that this option takes.
@@ -212,6 +220,7 @@ impl Engine for Sqlite {
                 .to_owned(),
             version: rusqlite::version().to_owned(),
             note: None,
+            build: Some(build()),
             group: Group::InProcess,
             floor: false,
             settings: self.settings(),
@@ -261,11 +270,6 @@ impl Sqlite {
             form,
             vec![
                 format!("load: {GROUP} rows a transaction; a batch: one read transaction; else one operation a transaction"),
-                format!(
-                    "compiled from rusqlite {}'s bundled source at the suite's optimisation level; added flags: {}",
-                    env!("VERSION_RUSQLITE"),
-                    if FLAGS.is_empty() { "none" } else { FLAGS }
-                ),
             ],
         ]
         .concat()

@@ -138,6 +138,17 @@ pub(crate) struct Inputs {
     pub(crate) folder: PathBuf,
 }
 
+impl Inputs {
+    /// Of every experiment and class.
+    pub(crate) fn everything() -> Inputs {
+        Inputs {
+            experiments: Experiment::ALL.to_vec(),
+            classes: Durability::OF_FILES.to_vec(),
+            ..Inputs::default()
+        }
+    }
+}
+
 /// What one process measures of an experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::child;
+use super::process::{self, MachineTime};
 use super::progress::{Progress, describe};
 use super::unit::{Stage, Unit};
+use crate::cells;
 use crate::engines::Listed;
 use crate::engines::contract::{Durability, Home, Info, KEY_LEN};
 use crate::experiments::Inputs;
@@ -14,8 +16,8 @@ use crate::files::scratch::Scratch;
 use crate::files::{Step, disk};
 use crate::profile::{Profile, estimate_seconds};
 use crate::record::environment::Environment;
-use crate::record::file::Writer;
-use crate::record::{End, Line, Run, SCHEMA, Skip, Trace};
+use crate::record::file::{Begun, Record, Writer};
+use crate::record::{self, Block, End, Line, Resume, Run, Skip, Trace};
 use crate::report::format;
 use crate::workloads::stream::{TRACE_VALUE_LEN, VALUE_LEN};
 use crate::workloads::trace;
@@ -32,42 +34,107 @@ pub(crate) struct Order {
     pub(crate) trace: Option<PathBuf>,
     pub(crate) inputs: Inputs,
     pub(crate) seed: u64,
-    /// As it is repeated in the report.
+    /// Texts in the names of the cells that were chosen; none: all.
+    pub(crate) cells: Vec<String>,
+    /// Whether to go on behind what an interrupted run has measured.
+    pub(crate) resumes: bool,
+    /// As it is repeated in the report, and as this program was given it, the seed added.
     pub(crate) command: String,
+    pub(crate) arguments: Vec<String>,
 }
 
-/// Measures everything and writes it to `file` as it comes.
+/// Measures everything and writes it to `file` as it comes, behind the blocks that are in it already if the order resumes.
 pub(crate) fn run(order: &Order, program: &Path, file: &Path) -> Result<()> {
     let started = Instant::now();
-    let facts = trace_facts(order)?;
-    let mut writer = Writer::create(file)?;
-    writer.line(&Line::Run(Run {
-        schema: SCHEMA,
-        command: order.command.clone(),
-        profile: order.profile.name.to_owned(),
-        blocks: order.profile.blocks,
-        seed: order.seed,
-        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        key_bytes: KEY_LEN as u64,
-        value_bytes: VALUE_LEN as u64,
-        trace: facts,
-        environment: Environment::look(),
-    }))?;
-    let mut present = introduce(order, program, &mut writer)?;
     // Until the end of the run, which removes it.
-    let scratch = match order.profile.files {
-        Some(_) => Some(Scratch::below(&order.inputs.folder, "stores")?),
-        None => None,
+    let scratch = Scratch::below(&order.inputs.folder, "stores")?;
+    let begun = match order.resumes && file.exists() {
+        true => begun(order, file)?,
+        false => None,
     };
-    if let Some(scratch) = &scratch {
-        writer.line(&Line::Place(disk::place(scratch.path())?))?;
-        present.extend(introduce_files(order, scratch, program, &mut writer)?);
-    }
+    let (mut writer, present, blocks, seconds) = match begun {
+        Some(begun) => {
+            let mut writer = Writer::behind(file, begun.bytes)?;
+            let (block, load_average) = (begun.blocks, process::load_average());
+            eprintln!(
+                "Goes on behind block {block} of {} in {}",
+                order.profile.blocks,
+                file.display()
+            );
+            writer.line(&Line::Resume(Resume { block, started: now(), load_average }))?;
+            (writer, still_present(order, &begun.record), begun.blocks, begun.seconds)
+        }
+        None => {
+            let mut writer = Writer::create(file)?;
+            writer.line(&Line::Run(Box::new(first_line(order)?)))?;
+            writer.line(&Line::Place(disk::place(scratch.path())?))?;
+            let mut present = introduce(order, program, &mut writer)?;
+            present.extend(introduce_files(order, &scratch, program, &mut writer)?);
+            (writer, present, 0, 0.0)
+        }
+    };
     if present.is_empty() {
         return Err(Fault::new("none of the engines that were asked for is here"));
     }
-    measure(order, &present, scratch.as_ref(), program, &mut writer)?;
-    writer.line(&Line::End(End { seconds: started.elapsed().as_secs_f64() }))
+    let plan = Plan { order, present: &present, scratch: &scratch, program };
+    plan.measure(blocks, &mut writer)?;
+    writer.line(&Line::End(End { seconds: seconds + started.elapsed().as_secs_f64() }))
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn first_line(order: &Order) -> Result<Run> {
+    Ok(Run {
+        command: order.command.clone(),
+        arguments: order.arguments.clone(),
+        profile: order.profile.name.to_owned(),
+        blocks: order.profile.blocks,
+        seed: order.seed,
+        started: now(),
+        key_bytes: KEY_LEN as u64,
+        value_bytes: VALUE_LEN as u64,
+        trace: trace_facts(order)?,
+        environment: Environment::look(),
+    })
+}
+
+/// What an interrupted run of the same order left; a fault where the file holds anything else, which is not to be overwritten.
+fn begun(order: &Order, file: &Path) -> Result<Option<Begun>> {
+    let Some(begun) = record::file::begun(file)? else { return Ok(None) };
+    let (run, here) = (&begun.record.run, Environment::look());
+    let there = &run.environment;
+    let other = [
+        ("command", run.arguments.join(" "), order.arguments.join(" ")),
+        ("revision", there.git_revision.clone(), here.git_revision),
+        ("compiler", there.rustc.clone(), here.rustc),
+        ("processor", there.cpu.clone(), here.cpu),
+    ];
+    let refused = |why| Fault::new(format!("{} {why}; give another --out", file.display()));
+    if let Some((what, theirs, ours)) = other.iter().find(|(_, theirs, ours)| theirs != ours) {
+        return Err(refused(format!("was begun with another {what}: {theirs} there, {ours} here")));
+    }
+    if begun.record.seconds.is_some() {
+        return Err(refused("is complete".to_owned()));
+    }
+    Ok(Some(begun))
+}
+
+/// Whoever was introduced, and has not failed in a block that is whole.
+fn still_present(order: &Order, record: &Record) -> Vec<Present> {
+    let (profile, inputs) = (order.profile, &order.inputs);
+    let volatile = order.engines.iter().filter(|listed| profile.volatile(listed, inputs));
+    volatile
+        .map(|listed| (*listed, Durability::D0))
+        .chain(profile.in_files(&order.engines, inputs))
+        .filter(|(listed, class)| {
+            !record
+                .skipped
+                .iter()
+                .any(|skip| skip.engine == listed.name && skip.durability == *class)
+        })
+        .collect()
 }
 
 fn trace_facts(order: &Order) -> Result<Trace> {
@@ -163,67 +230,91 @@ fn remove(folder: &Path) -> Result<()> {
     std::fs::remove_dir_all(folder).context(|| format!("cannot remove {}", folder.display()))
 }
 
-fn measure(
-    order: &Order,
-    present: &[Present],
-    scratch: Option<&Scratch>,
-    program: &Path,
-    writer: &mut Writer,
-) -> Result<()> {
-    let profile = order.profile;
-    let trace = order.trace.as_deref();
-    let units: Vec<Unit> = (0..profile.blocks)
-        .flat_map(|block| profile.block(&order.engines, trace, &order.inputs, order.seed, block))
-        .filter(|unit| {
-            present.iter().any(|(listed, durability)| {
+/// What is measured, and how.
+struct Plan<'a> {
+    order: &'a Order,
+    present: &'a [Present],
+    scratch: &'a Scratch,
+    program: &'a Path,
+}
+
+impl Plan<'_> {
+    fn units(&self, block: u32) -> Vec<Unit> {
+        let Order { profile, engines, trace, inputs, seed, .. } = self.order;
+        let mut units = profile.block(engines, trace.as_deref(), inputs, *seed, block);
+        units.retain(|unit| cells::unit_chosen(unit, &self.order.cells));
+        units.retain(|unit| {
+            self.present.iter().any(|(listed, durability)| {
                 listed.name == unit.engine && *durability == unit.durability()
             })
-        })
-        .collect();
-    let seconds: f64 = units.iter().map(estimate_seconds).sum();
-    eprintln!(
-        "Profile {}: {} blocks, {} engines, {} measuring processes, about {} on the reference machine.",
-        profile.name,
-        profile.blocks,
-        order.engines.len(),
-        units.len(),
-        format::duration(Duration::from_secs_f64(seconds))
-    );
-    let mut progress = Progress::new(&units, profile.blocks);
-    let mut failed: Vec<(&str, Durability)> = Vec::new();
-    for unit in &units {
-        // An engine that failed once has no full set of pairs, and would take the others' time.
-        let row = (unit.engine.as_str(), unit.durability());
-        if failed.contains(&row) {
-            progress.finish(unit);
-            continue;
-        }
-        progress.start(unit);
-        let outcome = match (&unit.stage, scratch) {
-            (Stage::Files { home, step }, Some(scratch)) => {
-                let folder = scratch.folder("measured")?;
-                let home = Home { folder: folder.clone(), ..home.clone() };
-                let stage = Stage::Files { home, step: step.clone() };
-                let unit = Unit { stage, ..unit.clone() };
-                let outcome = child::run(program, MEASURE, &unit, |line: Line| writer.line(&line));
-                remove(&folder)?;
-                outcome
-            }
-            _ => child::run(program, MEASURE, unit, |line: Line| writer.line(&line)),
-        };
-        if let Err(fault) = outcome {
-            progress.say(&format!(
-                "{} is left out from here on: {}: {fault}",
-                unit.engine,
-                describe(unit)
-            ));
-            let reason = format!("failed in block {}, {}: {fault}", unit.block + 1, describe(unit));
-            let (engine, durability) = (unit.engine.clone(), unit.durability());
-            writer.line(&Line::Skip(Skip { engine, durability, reason }))?;
-            failed.push(row);
-        }
-        progress.finish(unit);
+        });
+        units
     }
-    progress.end();
-    Ok(())
+
+    /// Measures the blocks from `first` on.
+    fn measure(&self, first: u32, writer: &mut Writer) -> Result<()> {
+        let profile = self.order.profile;
+        let blocks: Vec<(u32, Vec<Unit>)> =
+            (first..profile.blocks).map(|block| (block, self.units(block))).collect();
+        let units: Vec<&Unit> = blocks.iter().flat_map(|(_, units)| units).collect();
+        if units.is_empty() {
+            return Err(Fault::new(
+                "--cells: no cell of this profile and these engines has such a name",
+            ));
+        }
+        let seconds: f64 = units.iter().map(|unit| estimate_seconds(unit)).sum();
+        eprintln!(
+            "Profile {}: {} blocks, {} engines, {} measuring processes, about {} on the reference machine.",
+            profile.name,
+            blocks.len(),
+            self.order.engines.len(),
+            units.len(),
+            format::duration(Duration::from_secs_f64(seconds))
+        );
+        let mut progress = Progress::new(&units, profile.blocks);
+        let mut failed: Vec<(String, Durability)> = Vec::new();
+        for (block, units) in &blocks {
+            let (started, machine) = (Instant::now(), MachineTime::now());
+            for unit in units {
+                // An engine that failed once has no full set of pairs, and would take the others' time.
+                let row = (unit.engine.clone(), unit.durability());
+                if !failed.contains(&row) {
+                    progress.start(unit);
+                    if let Err(fault) = self.unit(unit, writer) {
+                        let what = describe(unit);
+                        progress.say(&format!(
+                            "{} is left out from here on: {what}: {fault}",
+                            unit.engine
+                        ));
+                        let reason = format!("failed in block {}, {what}: {fault}", block + 1);
+                        let (engine, durability) = row.clone();
+                        writer.line(&Line::Skip(Skip { engine, durability, reason }))?;
+                        failed.push(row);
+                    }
+                }
+                progress.finish(unit);
+            }
+            writer.line(&Line::Block(Block {
+                block: *block,
+                seconds: started.elapsed().as_secs_f64(),
+                steal_percent: MachineTime::now().steal_percent_since(machine),
+            }))?;
+        }
+        progress.end();
+        Ok(())
+    }
+
+    fn unit(&self, unit: &Unit, writer: &mut Writer) -> Result<()> {
+        let mut write = |line: Line| writer.line(&line);
+        let Stage::Files { home, step } = &unit.stage else {
+            return child::run(self.program, MEASURE, unit, write);
+        };
+        let folder = self.scratch.folder("measured")?;
+        let home = Home { folder: folder.clone(), ..home.clone() };
+        let stage = Stage::Files { home, step: step.clone() };
+        let outcome =
+            child::run(self.program, MEASURE, &Unit { stage, ..unit.clone() }, &mut write);
+        remove(&folder)?;
+        outcome
+    }
 }

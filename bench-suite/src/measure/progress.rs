@@ -21,8 +21,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(units: &[Unit], blocks: u32) -> Progress {
-        let all = units.iter().map(estimate_seconds).sum();
+    pub(crate) fn new(units: &[&Unit], blocks: u32) -> Progress {
+        let all = units.iter().map(|unit| estimate_seconds(unit)).sum();
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(units.len() as u64);
             let style = ProgressStyle::with_template("{bar:30} {pos:>3}/{len} {msg}");

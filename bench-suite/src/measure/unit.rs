@@ -41,8 +41,8 @@ pub(crate) struct Unit {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Stage {
-    /// Load this many entries, then these workloads.
-    Store { entries: u32, workloads: Vec<Workload> },
+    /// Load this many entries, then these workloads with each of these numbers of threads.
+    Store { entries: u32, workloads: Vec<Workload>, readers: Vec<usize> },
     /// Replay a trace from a file, or the generated one.
     Replay { trace: Option<PathBuf> },
     /// Part of an experiment.
@@ -156,10 +156,12 @@ impl Clerk<'_, '_> {
 pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()> {
     let timer_ns = closed_loop::timer_ns();
     match &unit.stage {
-        Stage::Store { entries, workloads } => {
+        Stage::Store { entries, workloads, readers } => {
             let frame = unit.frame(*entries);
             let streams = load::streams(&frame)?;
-            let config = unit.config(*entries as usize, KEY_LEN + VALUE_LEN);
+            let most = readers.iter().copied().max().unwrap_or(0).max(unit.threads);
+            let config =
+                Config { threads: most, ..unit.config(*entries as usize, KEY_LEN + VALUE_LEN) };
             fetch_memory(3 * u64::from(*entries) * (KEY_LEN + VALUE_LEN) as u64)?;
             let before_bytes = process::resident_bytes()?;
             let engine = E::open(&config)?;
@@ -171,10 +173,15 @@ pub(crate) fn measure<E: Engine>(unit: &Unit, emit: &mut Emit<'_>) -> Result<()>
             drop(streams);
             engine.settle()?;
             warm::run(&engine, &frame)?;
-            for workload in workloads {
-                clerk.write(&engine, *workload, None, || {
-                    workloads::run(*workload, &engine, &frame)
-                })?;
+            for threads in readers {
+                let unit = Unit { threads: *threads, ..unit.clone() };
+                let frame = unit.frame(*entries);
+                let mut clerk = Clerk { unit: &unit, frame: &frame, timer_ns, emit };
+                for workload in workloads {
+                    clerk.write(&engine, *workload, None, || {
+                        workloads::run(*workload, &engine, &frame)
+                    })?;
+                }
             }
             if E::ENDS_WITH_PROCESS {
                 std::mem::forget(engine);
@@ -224,7 +231,7 @@ pub(crate) fn measure_redis(unit: &Unit, emit: &mut Emit<'_>) -> Result<()> {
     let timer_ns = closed_loop::timer_ns();
     let server = redis_server()?;
     match &unit.stage {
-        Stage::Store { entries, workloads } => {
+        Stage::Store { entries, workloads, .. } => {
             let frame = unit.frame(*entries);
             let streams = load::streams(&frame)?;
             let mut clerk = Clerk { unit, frame: &frame, timer_ns, emit };

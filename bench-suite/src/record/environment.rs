@@ -15,6 +15,7 @@ pub(crate) struct Environment {
     pub(crate) memory_bytes: u64,
     pub(crate) kernel: String,
     pub(crate) system: String,
+    pub(crate) clock_source: String,
     pub(crate) rustc: String,
     pub(crate) target: String,
     pub(crate) build: String,
@@ -46,6 +47,7 @@ impl Environment {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             system: field(&system, "PRETTY_NAME", '=')
                 .map_or_else(unknown, |name| name.trim_matches('"').to_owned()),
+            clock_source: clock_source(),
             rustc: env!("BUILD_RUSTC").to_owned(),
             target: env!("BUILD_TARGET").to_owned(),
             build: format!("{} {}", env!("BUILD_PROFILE"), env!("BUILD_FLAGS")).trim().to_owned(),
@@ -61,6 +63,11 @@ impl Environment {
 
 fn unknown() -> String {
     "unknown".to_owned()
+}
+
+fn clock_source() -> String {
+    let name = read("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+    if name.is_empty() { unknown() } else { name.trim().to_owned() }
 }
 
 fn read(path: &str) -> String {

@@ -4,6 +4,7 @@ pub(crate) mod environment;
 pub(crate) mod file;
 pub(crate) mod files;
 pub(crate) mod histogram;
+pub(crate) mod schema;
 pub(crate) mod trial;
 
 use serde::{Deserialize, Serialize};
@@ -15,15 +16,17 @@ use files::{FileCell, FileFacts, FileStore, Place};
 use histogram::Buckets;
 use trial::Trial;
 
-/// Grows with every change that a reader of older files would notice.
-pub(crate) const SCHEMA: u32 = 2;
+/// Grows with every change that a reader of older files would notice; in every line, and in `record.schema.json`.
+pub(crate) const SCHEMA: u32 = 3;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(crate) enum Line {
     /// First: what was run, where.
-    Run(Run),
+    Run(Box<Run>),
+    /// A run that was interrupted goes on.
+    Resume(Resume),
     /// A row of the comparison, which passed its conformance check.
     Engine(Info),
     /// An engine that was left out, and why.
@@ -40,15 +43,18 @@ pub(crate) enum Line {
     FileCell(FileCell),
     /// What a store in files took of the disk, and how long it took to open.
     FileFacts(FileFacts),
+    /// Everything of a block has been measured.
+    Block(Block),
     /// Last: the run came to its end.
     End(End),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Run {
-    pub(crate) schema: u32,
     /// The command that measures this again.
     pub(crate) command: String,
+    /// The program's own arguments, the seed among them.
+    pub(crate) arguments: Vec<String>,
     pub(crate) profile: String,
     pub(crate) blocks: u32,
     pub(crate) seed: u64,
@@ -79,7 +85,24 @@ pub(crate) struct Skip {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Resume {
+    /// The first block after it.
+    pub(crate) block: u32,
+    pub(crate) started: u64,
+    pub(crate) load_average: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Block {
+    pub(crate) block: u32,
+    pub(crate) seconds: f64,
+    /// What the hypervisor took of the machine's processor time meanwhile.
+    pub(crate) steal_percent: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct End {
+    /// Of all parts of the run.
     pub(crate) seconds: f64,
 }
 

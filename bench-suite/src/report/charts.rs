@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use super::format;
 use super::markup::escape;
+use super::summary::SUBJECT;
+use crate::engines::contract::Info;
 use crate::measure::statistics::Spread;
 
 /// Units of the view box; a phone shows them about one to one.
@@ -22,6 +24,14 @@ pub(crate) enum Tone {
 }
 
 impl Tone {
+    pub(crate) fn of(info: &Info) -> Tone {
+        match info {
+            _ if info.floor => Tone::Floor,
+            _ if info.name == SUBJECT => Tone::Ours,
+            _ => Tone::Peer,
+        }
+    }
+
     fn class(self) -> &'static str {
         match self {
             Tone::Ours => "ours",

@@ -1,9 +1,11 @@
 //! Stores in files: a set of tables for each durability class, which never share one, and what the audits saw.
 
+use super::charts::{self, Bars, Tone};
 use super::experiments::grid::{Better, Grid};
-use super::experiments::{Exhibit, dash};
+use super::experiments::{self, Exhibit, dash};
 use super::format;
 use super::losses::Loss;
+use super::markup::{self, Part};
 use super::summary::{QUANTILES, SUBJECT, Summary};
 use crate::engines::contract::{Durability, Group};
 use crate::measure::statistics::Spread;
@@ -48,22 +50,85 @@ fn speeds(summary: &Summary<'_>, floors: bool) -> Grid<Condition> {
 }
 
 pub(super) fn exhibits(summary: &Summary<'_>) -> Vec<Exhibit> {
+    classes(summary).into_iter().flat_map(|class| of_class(summary, class)).collect()
+}
+
+fn thread_counts(summary: &Summary<'_>, class: Durability) -> Vec<usize> {
+    let mut threads: Vec<usize> = cells_of(summary, class).map(|cell| cell.threads).collect();
+    threads.sort_unstable();
+    threads.dedup();
+    threads
+}
+
+fn of_class(summary: &Summary<'_>, class: Durability) -> Vec<Exhibit> {
     let speeds = speeds(summary, true);
     let mut exhibits = Vec::new();
-    for class in classes(summary) {
-        let mut threads: Vec<usize> = cells_of(summary, class).map(|cell| cell.threads).collect();
-        threads.sort_unstable();
-        threads.dedup();
-        for threads in threads {
-            for group in [Group::InProcess, Group::Socket] {
-                exhibits.extend(throughput(summary, &speeds, class, threads, group));
-            }
+    for threads in thread_counts(summary, class) {
+        for group in [Group::InProcess, Group::Socket] {
+            exhibits.extend(throughput(summary, &speeds, class, threads, group));
         }
-        exhibits.extend(latencies(summary, class));
-        exhibits.extend(disk(summary, class));
-        exhibits.extend(audits(summary, class));
     }
+    exhibits.extend(latencies(summary, class));
+    exhibits.extend(disk(summary, class));
+    exhibits.extend(audits(summary, class));
     exhibits
+}
+
+/// A part of the page for each class, which never share one.
+pub(super) fn parts(summary: &Summary<'_>) -> Vec<Part> {
+    let command = &summary.record.run.command;
+    let part = |class: Durability| {
+        let name = class.name();
+        let body = format!(
+            "<p>An acknowledged write {}. Rates of other classes have no place beside these.</p><div class=\"charts\">{}</div>{}{}",
+            class.promise(),
+            charts(summary, class),
+            experiments::tables(of_class(summary, class)),
+            markup::again(command, name)
+        );
+        Part::new(name, &format!("{name}, files"), &format!("Class {name}, in files"), body)
+    };
+    classes(summary).into_iter().map(part).collect()
+}
+
+/// One chart a workload, with a bar for each number of threads.
+fn charts(summary: &Summary<'_>, class: Durability) -> String {
+    let threads = thread_counts(summary, class);
+    let there =
+        |workload: &Workload| cells_of(summary, class).any(|cell| cell.workload == *workload);
+    let chart = |workload: Workload| {
+        let rows: Vec<Bars> = stores(summary, class, Group::InProcess)
+            .map(|store| Bars {
+                label: label(store),
+                tone: Tone::of(&store.info),
+                values: threads
+                    .iter()
+                    .map(|threads| {
+                        let own = cells_of(summary, class).filter(|cell| {
+                            cell.engine == store.info.name
+                                && cell.workload == workload
+                                && cell.threads == *threads
+                        });
+                        Spread::of(own.map(|cell| cell.ops_a_second() / 1e3))
+                    })
+                    .collect(),
+            })
+            .filter(|row| row.values.iter().any(Option::is_some))
+            .collect();
+        let title = format!("{}, class {}", workload.title(), class.name());
+        let counts: Vec<String> = threads.iter().map(|threads| format::threads(*threads)).collect();
+        let counts = if threads.len() > 1 {
+            format!("light {}, dark {}", counts[0], counts[1..].join(", "))
+        } else {
+            counts.concat()
+        };
+        let sentence =
+            format!("{} Bars: median, {counts}; whisker: 95 % interval.", workload.explained());
+        let svg = charts::bars(&rows, "k ops/s", &title, format::three);
+        let cells = format!("{}, {},", class.name(), workload.title());
+        markup::figure(&title, &sentence, &svg, &summary.record.run.command, &cells)
+    };
+    Workload::ALL.into_iter().filter(there).map(chart).collect()
 }
 
 pub(super) fn losses(summary: &Summary<'_>) -> Vec<Loss> {
@@ -141,7 +206,7 @@ fn throughput(
         title: format!("Class {}, in files: k ops/s, {entries}, {in_short}, {place}", class.name()),
         sentence: format!(
             "An acknowledged write {}. Load: groups of {}; everything else one operation, or one batch of reads, a transaction. \
-             Ratios are medians of pairs within a block, with their range.",
+             Ratios are medians of pairs within a block, with their 95 % interval.",
             class.promise(),
             crate::engines::contract::GROUP
         ),

@@ -38,14 +38,45 @@ pub(crate) fn table(headings: &[String], rows: &[Vec<String>]) -> String {
     out
 }
 
-/// A chart with its sentence and the command that measures it again.
-pub(crate) fn figure(title: &str, sentence: &str, svg: &str, command: &str) -> String {
+/// A chart with its sentence and the command that measures its cells again.
+pub(crate) fn figure(title: &str, sentence: &str, svg: &str, command: &str, cells: &str) -> String {
     format!(
-        "<figure><h3>{}</h3>{svg}<figcaption>{}<details class=\"again\"><summary>Measure it again</summary><code>{}</code></details></figcaption></figure>",
+        "<figure><h3>{}</h3>{svg}<figcaption>{}{}</figcaption></figure>",
         escape(title),
         escape(sentence),
-        escape(command)
+        again(command, cells)
     )
+}
+
+/// The command of the run, restricted to the cells in whose names a text stands; without a text, the whole of it.
+pub(crate) fn again(command: &str, cells: &str) -> String {
+    let chosen = if cells.is_empty() { String::new() } else { format!(" --cells '{cells}'") };
+    let command = escape(&format!("{command}{chosen}"));
+    format!(
+        "<details class=\"again\"><summary>Measure it again</summary><code>{command}</code></details>"
+    )
+}
+
+/// A part of the page that its contents lead to.
+pub(crate) struct Part {
+    pub(crate) id: String,
+    /// In the contents.
+    pub(crate) label: String,
+    pub(crate) heading: String,
+    /// Markup; a part without any is left out.
+    pub(crate) body: String,
+}
+
+impl Part {
+    pub(crate) fn new(id: &str, label: &str, heading: &str, body: String) -> Part {
+        let [id, label, heading] = [id, label, heading].map(str::to_owned);
+        Part { id, label, heading, body }
+    }
+
+    pub(crate) fn render(&self) -> String {
+        let Part { id, heading, body, .. } = self;
+        format!("<section id=\"{id}\"><h2>{}</h2>{body}</section>", escape(heading))
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! Tables and pages, made from the record and from nothing else.
 
 mod charts;
+pub(crate) mod comparison;
 mod experiments;
 mod files;
 pub(crate) mod format;
 mod losses;
+mod markdown;
+pub(crate) mod markers;
 mod markup;
 mod page;
+pub(crate) mod plan;
 mod sections;
 mod summary;
 mod table;
@@ -18,6 +22,11 @@ use summary::Summary;
 /// One self-contained page.
 pub(crate) fn html(record: &Record) -> String {
     page::render(&Summary::of(record))
+}
+
+/// The tables of a document.
+pub(crate) fn markdown(record: &Record) -> String {
+    markdown::render(&Summary::of(record))
 }
 
 /// The tables of a terminal.
@@ -63,7 +72,9 @@ mod tests {
     #[test]
     fn tags_are_balanced() {
         let page = html(&sample());
-        for tag in ["svg", "table", "section", "figure", "details", "tr", "td", "p", "ul", "g"] {
+        for tag in
+            ["svg", "table", "section", "figure", "details", "nav", "a", "tr", "td", "p", "ul", "g"]
+        {
             let opened = page.matches(&format!("<{tag}>")).count()
                 + page.matches(&format!("<{tag} ")).count();
             assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "<{tag}>");

@@ -3,7 +3,7 @@
 use super::experiments;
 use super::files;
 use super::format;
-use super::markup::{escape, table};
+use super::markup::{Part, again, escape, table};
 use super::sections;
 use super::summary::Summary;
 use super::terminal::verdict_word;
@@ -15,24 +15,34 @@ const STYLE: &str = include_str!("page.css");
 
 pub(crate) fn render(summary: &Summary<'_>) -> String {
     let title = escape(&summary.title());
-    let mut body = format!("<h1>{title}</h1>");
-    body.push_str(&lead(summary));
-    body.push_str(&facts(summary));
-    body.push_str(&sections::overview(summary));
-    for entries in summary.sizes(Group::InProcess) {
-        body.push_str(&sections::in_process(summary, entries));
-    }
-    body.push_str(&sections::replay(summary));
-    body.push_str(&sections::socket(summary));
-    body.push_str(&experiments::section("Caches and full stores", experiments::exhibits(summary)));
-    body.push_str(&experiments::section("Stores in files", files::exhibits(summary)));
-    body.push_str(&lost(&losses::find(summary)));
-    body.push_str(&method(summary));
-    body.push_str(&engines(summary));
-    body.push_str(&environment(summary));
+    let command = &summary.record.run.command;
+    let part = Part::new;
+    let exhibits = experiments::tables(experiments::exhibits(summary));
+    let again = if exhibits.is_empty() { String::new() } else { again(command, "") };
+    let mut parts = vec![
+        part("picture", "In one picture", "In one picture", sections::overview(summary)),
+        part("losses", "Where we lose", "Where we lose", lost(&losses::find(summary))),
+    ];
+    let sizes = summary.sizes(Group::InProcess).into_iter();
+    parts.extend(sizes.map(|entries| sections::in_process(summary, entries)));
+    parts.push(sections::replay(summary));
+    parts.extend(sections::socket(summary));
+    parts.push(part("caches", "Caches", "Caches and full stores", format!("{exhibits}{again}")));
+    parts.extend(files::parts(summary));
+    parts.push(part("method", "Method", "How it was measured", method(summary)));
+    parts.push(part("settings", "Settings", "Settings of each engine", engines(summary)));
+    parts.push(part("machine", "Machine", "Machine and command", environment(summary)));
+    parts.retain(|part| !part.body.is_empty());
+    let contents: String = parts
+        .iter()
+        .map(|part| format!("<a href=\"#{}\">{}</a>", part.id, escape(&part.label)))
+        .collect();
+    let body: String = parts.iter().map(Part::render).collect();
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n"
+         <title>{title}</title><style>{STYLE}</style></head><body><nav aria-label=\"Contents\">{contents}</nav><main><h1>{title}</h1>{}{}{body}</main></body></html>\n",
+        lead(summary),
+        facts(summary)
     )
 }
 
@@ -70,7 +80,7 @@ fn facts(summary: &Summary<'_>) -> String {
         };
         let verdict = duel.ratio.verdict();
         out.push_str(&format!(
-            "<div class=\"fact{}\"><strong>{} x</strong>{}<br><span>{}, against {}: {} to {} over blocks, {}</span></div>",
+            "<div class=\"fact{}\"><strong>{} x</strong>{}<br><span>{}, against {}: {} to {}, {}</span></div>",
             if verdict == Verdict::Ahead { "" } else { " behind" },
             format::three(duel.ratio.median),
             escape(setup.workload.title()),
@@ -99,25 +109,37 @@ fn lost(losses: &[Loss]) -> String {
             .collect()
     };
     let headings = ["Where", "Measure", "Better", "Nyala has"].map(str::to_owned);
-    let mut out = String::from("<section><h2>Where we lose</h2>");
+    let table = |headings: &[String], rows: &[Vec<String>]| {
+        table(headings, rows).replacen("<table>", "<table class=\"words\">", 1)
+    };
+    // Latencies are many, and say less than the rest: they are folded away.
+    let (slower, clear): (Vec<&Loss>, Vec<&Loss>) =
+        clear.into_iter().partition(|loss| loss.measure.starts_with("latency"));
+    let mut out = String::new();
     if clear.is_empty() {
         out.push_str("<p>In this run no in-process store was better in any comparison.</p>");
     } else {
         out.push_str(&format!(
-            "<p>Every comparison with an in-process store in which Nyala was worse in all blocks (throughput, bytes an entry), \
-             held fewer of the requested keys, or had the longer latency by more than the histogram can blur: {}.</p>{}",
+            "<p>Every comparison with an in-process store in which Nyala was worse, the whole interval of the ratio on the wrong side of 1 \
+             (throughput, bytes an entry), or held fewer of the requested keys: {}. The data fills this list; nobody chooses.</p>{}",
             clear.len(),
             table(&headings, &rows(&clear))
         ));
     }
+    if !slower.is_empty() {
+        out.push_str(&format!(
+            "<details><summary>Longer latencies, by more than the histogram can blur: {}</summary>{}</details>",
+            slower.len(),
+            table(&headings, &rows(&slower))
+        ));
+    }
     if !undecided.is_empty() {
         out.push_str(&format!(
-            "<details><summary>No difference: {} comparisons whose blocks disagree</summary>{}</details>",
+            "<details><summary>No difference: {} comparisons whose intervals contain 1</summary>{}</details>",
             undecided.len(),
             table(&headings, &rows(&undecided))
         ));
     }
-    out.push_str("</section>");
     out
 }
 
@@ -126,35 +148,35 @@ fn method(summary: &Summary<'_>) -> String {
     let items = [
         "Same work: one seeded stream of operations, made before the clock starts; every value read is copied into the caller's buffer and added up, and every read must find its key.".to_owned(),
         "Each engine is first held to a contract (what it stores is what it returns, misses miss, overwrites, counters, batches); one that fails gets no row.".to_owned(),
-        format!("{} blocks; in each, every engine runs in a process of its own, one after the other in random order. Numbers are medians over blocks; ratios are of pairs within a block, with their range. If the range spans 1, the page says no difference.", run.blocks),
+        format!("{} blocks; in each, every engine runs in a process of its own, one after the other in random order. Numbers are medians over blocks; ratios are of pairs within a block. Intervals are 95 % bootstrap intervals of the median, of up to six blocks their range. If a ratio's interval spans 1, the page says no difference.", run.blocks),
         "Closed loop for a fixed time; slow engines do fewer operations, never other ones. A load runs to its end.".to_owned(),
         format!("Latencies are sampled inside the closed loop (one call in so many, as recorded), with the clock's {} ns included. A closed loop hides waiting that an open one would show. A quantile needs 100/(1-q) samples; with fewer there is a dash. A batch or pipeline is one call.", run.environment.timer_ns),
         "Bytes an entry: growth of resident memory from before opening to after the load, over the entries; of the server's process for Redis; for RocksDB including its files where they lie in memory.".to_owned(),
         "Engines with a budget get twice the live data. Maps take what they need. Huge pages are asked for by all: Nyala by itself, the others through glibc's allocator; Redis runs as packaged.".to_owned(),
     ];
     let list: String = items.iter().map(|item| format!("<li>{}</li>", escape(item))).collect();
-    format!("<section><h2>How it was measured</h2><ul>{list}</ul></section>")
+    format!("<ul>{list}</ul>")
 }
 
 fn engines(summary: &Summary<'_>) -> String {
-    let mut out = String::from(
-        "<section><h2>Settings of each engine</h2><div class=\"wide\"><table class=\"words\"><tbody>",
-    );
+    let mut out = String::from("<div class=\"wide\"><table class=\"words\"><tbody>");
     let volatile = summary.record.engines.iter().map(|info| (Durability::D0, info));
     let lasting = summary.record.files.stores.iter().map(|store| (store.durability, &store.info));
     for (class, info) in volatile.chain(lasting) {
         let settings: String =
             info.settings.iter().map(|setting| format!("<li>{}</li>", escape(setting))).collect();
+        let build = info.build.as_ref().map(|build| format!("<li>{}</li>", escape(build)));
+        let build = build.unwrap_or_default();
         let note = info.note.as_ref().map(|note| format!(", {note}")).unwrap_or_default();
         out.push_str(&format!(
-            "<tr><th scope=\"row\">{}<br><small class=\"dim\">class {}, version {}{}</small></th><td><ul>{settings}</ul></td></tr>",
+            "<tr><th scope=\"row\">{}<br><small class=\"dim\">class {}, version {}{}</small></th><td><ul>{settings}{build}</ul></td></tr>",
             escape(&info.title),
             class.name(),
             escape(&info.version),
             escape(&note)
         ));
     }
-    out.push_str("</tbody></table></div></section>");
+    out.push_str("</tbody></table></div>");
     out
 }
 
@@ -175,11 +197,26 @@ fn environment(summary: &Summary<'_>) -> String {
         ("Memory", format::bytes(here.memory_bytes)),
         ("System", format!("{}, kernel {}", here.system, here.kernel)),
         ("Compiler", format!("{} for {}, {}", here.rustc, here.target, here.build)),
+        (
+            "File system of the results",
+            summary.record.files.place.as_ref().map_or_else(
+                || "unknown".to_owned(),
+                |place| {
+                    format!(
+                        "{} {}; a page and its fdatasync take {}, nine in ten {} at most",
+                        place.device,
+                        place.file_system,
+                        format::nanoseconds(place.fdatasync_ns),
+                        format::nanoseconds(place.fdatasync_p90_ns)
+                    )
+                },
+            ),
+        ),
         ("Transparent huge pages", here.huge_pages.clone()),
         ("Allocator", here.allocator.clone()),
         ("Load average at the start", format!("{:.2}", here.load_average)),
         ("Stolen processor time, worst block", format!("{:.1} %", summary.worst_steal_percent())),
-        ("Clock", format!("{} ns for two readings", here.timer_ns)),
+        ("Clock", format!("{}, {} ns for two readings", here.clock_source, here.timer_ns)),
         (
             "Trace",
             format!(
@@ -201,7 +238,5 @@ fn environment(summary: &Summary<'_>) -> String {
             format!("<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escape(value))
         })
         .collect();
-    format!(
-        "<section><h2>Machine and command</h2><div class=\"wide\"><table class=\"words\"><tbody>{rows}</tbody></table></div></section>"
-    )
+    format!("<div class=\"wide\"><table class=\"words\"><tbody>{rows}</tbody></table></div>")
 }

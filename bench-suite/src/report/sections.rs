@@ -3,21 +3,13 @@
 use super::charts::{self, Bars, Points, Tone};
 use super::format;
 use super::losses::place;
-use super::markup::{escape, figure, table};
+use super::markup::{Part, escape, figure, table};
 use super::summary::{HARNESS, QUANTILES, Row, SUBJECT, Setup, Summary};
 use crate::engines::contract::{Group, Info};
 use crate::measure::statistics::Spread;
 use crate::workloads::Workload;
 
 const MILLION: f64 = 1e6;
-
-fn tone(info: &Info) -> Tone {
-    match info {
-        _ if info.floor => Tone::Floor,
-        _ if info.name == SUBJECT => Tone::Ours,
-        _ => Tone::Peer,
-    }
-}
 
 /// Name on an axis: what is in parentheses is said elsewhere.
 fn short(info: &Info) -> String {
@@ -38,9 +30,9 @@ pub(crate) fn headline_setups(summary: &Summary<'_>) -> Vec<Setup> {
     let wanted = |setup: &&Setup| {
         setup.entries == entries
             && match setup.workload {
-                Workload::Load | Workload::BatchGet => setup.threads == 1,
+                Workload::BatchGet => setup.threads == 1,
                 Workload::Zipf95 | Workload::Zipf50 | Workload::Counters => setup.threads == 2,
-                Workload::Get => true,
+                Workload::Load | Workload::Get => true,
                 Workload::CacheAside | Workload::Insert | Workload::Overwrite => false,
             }
     };
@@ -68,21 +60,26 @@ pub(crate) fn overview(summary: &Summary<'_>) -> String {
         }
         let title = format!("Nyala / best in-process peer, {}", format::entries(entries));
         let sentence = "Right of the line Nyala does more operations a second than whichever other in-process store was best at it; \
-                        point: median of pairs, line: range over blocks, t: threads.";
+                        point: median of pairs, line: 95 % interval, t: threads.";
+        let cells = if entries == 0 {
+            Workload::CacheAside.title().to_owned()
+        } else {
+            format!(", {}", format::entries(entries))
+        };
         let svg = charts::ratios(&rows, "ratio of throughputs, logarithmic", &title);
-        figures.push_str(&figure(&title, sentence, &svg, command));
+        figures.push_str(&figure(&title, sentence, &svg, command, &cells));
     }
     if figures.is_empty() {
-        return String::new();
+        return figures;
     }
-    format!("<section><h2>In one picture</h2><div class=\"charts\">{figures}</div></section>")
+    format!("<div class=\"charts\">{figures}</div>")
 }
 
-const LEGEND: &str = "<p class=\"dim\">Bars: median, whisker: range over blocks.<span class=\"key a\"></span><span class=\"key c\"></span><span class=\"key e\"></span> 1 thread\
+const LEGEND: &str = "<p class=\"dim\">Bars: median, whisker: 95 % interval, which of up to six blocks is their range.<span class=\"key a\"></span><span class=\"key c\"></span><span class=\"key e\"></span> 1 thread\
     <span class=\"key b\"></span><span class=\"key d\"></span><span class=\"key f\"></span> 2 threads. Grey: the hardware's floor, which is no store.</p>";
 
 /// Everything about one size of the in-process group.
-pub(crate) fn in_process(summary: &Summary<'_>, entries: u32) -> String {
+pub(crate) fn in_process(summary: &Summary<'_>, entries: u32) -> Part {
     let command = &summary.record.run.command;
     let mut figures = String::new();
     for workload in summary.workloads(Group::InProcess, entries) {
@@ -100,14 +97,16 @@ pub(crate) fn in_process(summary: &Summary<'_>, entries: u32) -> String {
             latency_figures.push_str(&latency_figure(summary, setup, command));
         }
     }
-    format!(
-        "<section><h2>In process, {}</h2>{}{LEGEND}<div class=\"charts\">{figures}</div>\
+    let size = format::entries(entries);
+    let body = format!(
+        "{}{LEGEND}<div class=\"charts\">{figures}</div>\
          <h3>Latency of a call</h3><p class=\"dim\">Circle p50, diamond p99, square p99.9 where there are samples enough.</p>\
-         <div class=\"charts\">{latency_figures}</div>{}</section>",
-        format::entries(entries),
+         <div class=\"charts\">{latency_figures}</div>{}",
         starred(summary, Group::InProcess, entries),
         numbers(summary, Group::InProcess, entries)
-    )
+    );
+    let heading = format!("Class D0, in process, {size}");
+    Part::new(&format!("D0-{entries}"), &format!("D0, {size}"), &heading, body)
 }
 
 /// What the stars on names stand for.
@@ -138,7 +137,7 @@ fn throughput_figure(
         .filter(|info| info.name != HARNESS)
         .map(|info| Bars {
             label: short(info),
-            tone: tone(info),
+            tone: Tone::of(info),
             values: threads
                 .iter()
                 .map(|threads| Setup { entries, threads: *threads, workload })
@@ -159,7 +158,11 @@ fn throughput_figure(
         _ => "M ops/s",
     };
     let svg = charts::bars(&rows, unit, &title, format::three);
-    figure(&title, workload.explained(), &svg, &summary.record.run.command)
+    let cells = match workload {
+        Workload::CacheAside => workload.title().to_owned(),
+        _ => format!("D0, {title}"),
+    };
+    figure(&title, workload.explained(), &svg, &summary.record.run.command, &cells)
 }
 
 fn memory_figure(summary: &Summary<'_>, group: Group, entries: u32) -> String {
@@ -170,7 +173,7 @@ fn memory_figure(summary: &Summary<'_>, group: Group, entries: u32) -> String {
         .filter(|info| !info.floor)
         .map(|info| Bars {
             label: short(info),
-            tone: tone(info),
+            tone: Tone::of(info),
             values: threads
                 .iter()
                 .map(|threads| Setup { entries, threads: *threads, workload: Workload::Load })
@@ -188,7 +191,8 @@ fn memory_figure(summary: &Summary<'_>, group: Group, entries: u32) -> String {
         summary.payload_bytes()
     );
     let svg = charts::bars(&rows, "bytes an entry", &title, |value| format!("{value:.0}"));
-    figure(&title, &sentence, &svg, &summary.record.run.command)
+    let cells = format!("load, {}", format::entries(entries));
+    figure(&title, &sentence, &svg, &summary.record.run.command, &cells)
 }
 
 fn latency_figure(summary: &Summary<'_>, setup: Setup, command: &str) -> String {
@@ -200,7 +204,7 @@ fn latency_figure(summary: &Summary<'_>, setup: Setup, command: &str) -> String 
             let values = QUANTILES
                 .map(|(q, _)| row.latencies.quantile(q).map(|value| value as f64))
                 .to_vec();
-            Some(Points { label: short(info), tone: tone(info), values })
+            Some(Points { label: short(info), tone: Tone::of(info), values })
         })
         .collect();
     let title = format!("Latency: {}", place(setup));
@@ -220,51 +224,54 @@ fn latency_figure(summary: &Summary<'_>, setup: Setup, command: &str) -> String 
         show,
         format::nanoseconds_tick,
     );
-    if svg.is_empty() { svg } else { figure(&title, sentence, &svg, command) }
+    if svg.is_empty() { svg } else { figure(&title, sentence, &svg, command, &place(setup)) }
 }
 
 /// Redis and its floor.
-pub(crate) fn socket(summary: &Summary<'_>) -> String {
-    let mut out = String::new();
-    for entries in summary.sizes(Group::Socket) {
+pub(crate) fn socket(summary: &Summary<'_>) -> Vec<Part> {
+    let part = |entries: u32| {
         let figures: String = summary
             .workloads(Group::Socket, entries)
             .into_iter()
             .map(|workload| throughput_figure(summary, Group::Socket, entries, workload))
             .chain([memory_figure(summary, Group::Socket, entries)])
             .collect();
-        out.push_str(&format!(
-            "<section><h2>Over a socket, {}</h2><p>Redis is a server: a request crosses loopback TCP to another process and back, which costs more than any \
+        let body = format!(
+            "<p>Redis is a server: a request crosses loopback TCP to another process and back, which costs more than any \
              store's own work. So this is another experiment, on axes of its own; do not divide these numbers by those above. The PING floor makes the same round trips \
              for a command that touches no data: the distance to it is what Redis itself costs. Server and client share the machine's cores.</p>\
-             {LEGEND}<div class=\"charts\">{figures}</div>{}</section>",
-            format::entries(entries),
+             {LEGEND}<div class=\"charts\">{figures}</div>{}",
             numbers(summary, Group::Socket, entries)
-        ));
-    }
-    out
+        );
+        let size = format::entries(entries);
+        let heading = format!("Class D0, over a socket, {size}");
+        Part::new(&format!("socket-{entries}"), &format!("Redis, {size}"), &heading, body)
+    };
+    summary.sizes(Group::Socket).into_iter().map(part).collect()
 }
 
 /// The trace.
-pub(crate) fn replay(summary: &Summary<'_>) -> String {
+pub(crate) fn replay(summary: &Summary<'_>) -> Part {
     let figures: String = [Group::InProcess, Group::Socket]
         .map(|group| throughput_figure(summary, group, 0, Workload::CacheAside))
         .concat();
-    if figures.is_empty() {
-        return String::new();
-    }
     let trace = &summary.record.run.trace;
-    format!(
-        "<section><h2>Cache-aside replay of a trace</h2><p>{}: {} requests for {} keys, values of {} bytes. Engines that are over before the time \
-         is replay it again under new keys; slow ones come through a part of it, and the hit ratio says how far.</p>{LEGEND}\
-         <div class=\"charts\">{figures}</div>{}{}</section>",
-        escape(&trace.name),
-        trace.requests,
-        trace.distinct_keys,
-        trace.value_bytes,
-        numbers(summary, Group::InProcess, 0),
-        numbers(summary, Group::Socket, 0)
-    )
+    let body = if figures.is_empty() {
+        figures
+    } else {
+        format!(
+            "<p>{}: {} requests for {} keys, values of {} bytes. Engines that are over before the time \
+             is replay it again under new keys; slow ones come through a part of it, and the hit ratio says how far.</p>{LEGEND}\
+             <div class=\"charts\">{figures}</div>{}{}",
+            escape(&trace.name),
+            trace.requests,
+            trace.distinct_keys,
+            trace.value_bytes,
+            numbers(summary, Group::InProcess, 0),
+            numbers(summary, Group::Socket, 0)
+        )
+    };
+    Part::new("trace", "Trace", "Class D0, cache-aside replay of a trace", body)
 }
 
 /// All numbers behind the pictures of a section.
@@ -284,8 +291,8 @@ fn numbers(summary: &Summary<'_>, group: Group, entries: u32) -> String {
         "Engine",
         "Workload",
         "Threads",
-        "M ops/s (range)",
-        "Nyala / it (range)",
+        "M ops/s (interval)",
+        "Nyala / it (interval)",
         "M ops/CPU-s",
         "p50",
         "p99",

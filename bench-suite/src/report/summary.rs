@@ -17,7 +17,7 @@ pub(crate) const HARDWARE: &str = "roofline";
 pub(crate) const HARNESS: &str = "noop";
 
 /// The profiles that are long enough to be quoted.
-const QUOTABLE: [&str; 3] = ["quick", "cache-full", "files-full"];
+const QUOTABLE: [&str; 5] = ["quick", "standard", "full", "cache-full", "files-full"];
 /// Measuring threads that run less than this share of their time are disturbed.
 const BUSY: f64 = 0.9;
 
@@ -257,6 +257,10 @@ impl<'a> Summary<'a> {
         let mut warnings = Vec::new();
         if self.record.seconds.is_none() {
             warnings.push("The run was interrupted: what follows is what it had.".to_owned());
+        }
+        for block in &self.record.resumed {
+            warnings
+                .push(format!("The run was interrupted, and went on with block {}.", block + 1));
         }
         if !QUOTABLE.contains(&self.record.run.profile.as_str()) {
             let profile = &self.record.run.profile;

@@ -137,7 +137,7 @@ fn ratios(
             }),
         );
         table.row(
-            "  range over blocks",
+            "  its 95 % interval",
             best.iter().map(|duel| {
                 duel.as_ref().map_or_else(dash, |duel| {
                     format!(
@@ -289,7 +289,10 @@ fn lost(losses: &[Loss], out: &mut String) {
     if !undecided.is_empty() {
         line(
             out,
-            format_args!("No difference (the blocks disagree): {} comparisons", undecided.len()),
+            format_args!(
+                "No difference (the interval contains 1): {} comparisons",
+                undecided.len()
+            ),
         );
     }
 }

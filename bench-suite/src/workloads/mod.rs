@@ -14,6 +14,7 @@ pub(crate) mod warm;
 pub(crate) mod zipf;
 mod zipf_mix;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,8 @@ pub(crate) struct Frame {
     pub(crate) values: Values,
     /// Every call is timed: it syncs, beside which the clock costs nothing.
     pub(crate) slow: bool,
+    /// Which entry has which rank, drawn when it is first asked for.
+    order: OnceLock<Vec<u32>>,
 }
 
 impl Frame {
@@ -134,11 +137,16 @@ impl Frame {
             keys: stream::entry_keys(seed),
             values: Values::new(seed),
             slow: false,
+            order: OnceLock::new(),
         }
     }
 
     pub(crate) fn sample_every<E: Engine>(&self, workload: Workload) -> u32 {
         if self.slow { 1 } else { sample_every::<E>(workload) }
+    }
+
+    fn scrambled(&self) -> &[u32] {
+        self.order.get_or_init(|| zipf::scrambled(self.entries, self.seed))
     }
 
     fn pace(&self, sample_every: u32) -> Pace {

@@ -3,7 +3,7 @@
 use super::keys::Random;
 use super::stream::{Kind, Op};
 use super::uniform_get::execute_in_turn;
-use super::zipf::{Zipf, scrambled};
+use super::zipf::Zipf;
 use super::{Frame, Workload, stream};
 use crate::engines::contract::Engine;
 use crate::fault::Result;
@@ -16,10 +16,10 @@ pub(crate) fn run<E: Engine>(
     reads: f64,
 ) -> Result<Outcome> {
     let law = Zipf::new(frame.entries, stream::ZIPF_EXPONENT);
-    let order = scrambled(frame.entries, frame.seed);
+    let order = frame.scrambled();
     let streams: Vec<Vec<Op>> = frame.streams(|thread| {
         let mut random = frame.random(workload, thread);
-        (0..frame.stream_len).map(|_| draw(frame, &law, &order, reads, &mut random)).collect()
+        (0..frame.stream_len).map(|_| draw(frame, &law, order, reads, &mut random)).collect()
     })?;
     execute_in_turn(engine, frame, workload, &streams)
 }

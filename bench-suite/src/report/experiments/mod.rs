@@ -70,9 +70,9 @@ pub(super) fn terminal(exhibits: Vec<Exhibit>) -> String {
     out
 }
 
-/// A section of the page.
-pub(super) fn section(heading: &str, exhibits: Vec<Exhibit>) -> String {
-    let tables: String = exhibits
+/// Tables for the page, each with its sentence.
+pub(super) fn tables(exhibits: Vec<Exhibit>) -> String {
+    exhibits
         .into_iter()
         .map(|exhibit| {
             let headings: Vec<String> = [String::new()]
@@ -95,11 +95,7 @@ pub(super) fn section(heading: &str, exhibits: Vec<Exhibit>) -> String {
                 markup::table(&headings, &rows)
             )
         })
-        .collect();
-    if tables.is_empty() {
-        return String::new();
-    }
-    format!("<section><h2>{}</h2>{tables}</section>", escape(heading))
+        .collect()
 }
 
 /// The engines of some trials, in the order of the record.
