@@ -7,6 +7,7 @@ use crate::measure::unit::{Stage, Unit};
 use crate::record::trial::{Action, Finding, Sizes};
 use crate::report::format;
 use crate::workloads::Workload;
+use crate::workloads::stream::Content;
 
 /// A workload on a store: `D0, get, 1 M entries, 1 thread`.
 pub(crate) fn workload(
@@ -19,6 +20,14 @@ pub(crate) fn workload(
     match workload {
         Workload::CacheAside => format!("{class}, {title}, {threads}"),
         _ => format!("{class}, {title}, {}, {threads}", format::entries(entries)),
+    }
+}
+
+/// The name of a cell with such values.
+pub(crate) fn with_values(name: String, values: Content) -> String {
+    match values {
+        Content::Incompressible => name,
+        Content::Compressible => format!("{name}, values 2:1"),
     }
 }
 
@@ -52,7 +61,15 @@ pub(crate) fn finding(finding: &Finding) -> String {
             None => format!("full store, {}, no budget", sizes(found.sizes)),
         },
         Finding::Memory(found) => format!("memory, {}", format::entries(found.entries)),
+        Finding::Latency(found) => {
+            format!("{}, at {} %", latency(found.durability, found.entries), found.percent)
+        }
     }
+}
+
+/// `D0, latency, 100 k entries`; what a record has ends with the rate.
+fn latency(class: Durability, entries: u32) -> String {
+    format!("{}, latency, {}", class.name(), format::entries(entries))
 }
 
 /// What a task will find, as far as that is known before: the beginning of the names of its findings.
@@ -68,18 +85,20 @@ fn task(task: &Task, threads: usize) -> String {
             format!("full store, {}, {fill_percent} %", sizes(*of))
         }
         Task::Memory { entries } => format!("memory, {}", format::entries(*entries)),
+        Task::Latency { entries } => latency(Durability::D0, *entries),
     }
 }
 
 /// The cells of a unit.
 pub(crate) fn of_unit(unit: &Unit) -> Vec<String> {
-    let with_load = |class, entries: &u32, workloads: &[Workload], readers: &[usize]| {
-        let load = workload(class, Workload::Load, *entries, unit.threads);
-        let asked = readers.iter().flat_map(|threads| {
-            workloads.iter().map(move |kind| workload(class, *kind, *entries, *threads))
-        });
-        std::iter::once(load).chain(asked).collect()
-    };
+    let with_load =
+        |class, entries: &u32, workloads: &[Workload], readers: &[usize]| -> Vec<String> {
+            let load = workload(class, Workload::Load, *entries, unit.threads);
+            let asked = readers.iter().flat_map(|threads| {
+                workloads.iter().map(move |kind| workload(class, *kind, *entries, *threads))
+            });
+            std::iter::once(load).chain(asked).collect()
+        };
     match &unit.stage {
         Stage::Store { entries, workloads, readers } => {
             with_load(Durability::D0, entries, workloads, readers)
@@ -88,8 +107,12 @@ pub(crate) fn of_unit(unit: &Unit) -> Vec<String> {
             vec![workload(Durability::D0, Workload::CacheAside, 0, unit.threads)]
         }
         Stage::Experiment(found) => vec![task(found, unit.threads)],
-        Stage::Files { home, step: Step::Measure { entries, workloads } } => {
-            with_load(home.durability, entries, workloads, &[unit.threads])
+        Stage::Files { home, step: Step::Measure { entries, workloads, values } } => {
+            let all: Vec<String> = with_load(home.durability, entries, workloads, &[unit.threads]);
+            all.into_iter().map(|name| with_values(name, *values)).collect()
+        }
+        Stage::Files { home, step: Step::Latency { entries } } => {
+            vec![latency(home.durability, *entries)]
         }
         Stage::Files { .. } => Vec::new(),
     }

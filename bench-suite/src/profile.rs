@@ -1,5 +1,7 @@
 //! Profiles: how much is measured, and so how long it takes. Everything else is the same in all of them.
 
+mod list;
+
 use std::path::Path;
 
 use crate::engines::contract::{Durability, Home};
@@ -9,18 +11,11 @@ use crate::files::Step;
 use crate::measure::unit::{Stage, Unit};
 use crate::workloads::Workload;
 use crate::workloads::keys::Random;
+use crate::workloads::stream::Content;
+pub(crate) use list::{ALL, CACHE, FILES};
 
 /// Threads of a replay.
 const THREADS: [usize; 2] = [1, 2];
-/// Workloads after the load.
-const COMMON: [Workload; 5] =
-    [Workload::Get, Workload::BatchGet, Workload::Zipf95, Workload::Zipf50, Workload::Counters];
-/// The same where there are millions of entries.
-const LARGE: [Workload; 3] = [Workload::Get, Workload::BatchGet, Workload::Zipf95];
-/// Reads and writes at their shortest.
-const FEW: [Workload; 2] = [Workload::Get, Workload::Zipf50];
-const READS: [Workload; 2] = [Workload::Get, Workload::BatchGet];
-
 /// One of the profiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Profile {
@@ -51,18 +46,18 @@ pub(crate) struct Files {
     span_ms: u64,
     synced_span_ms: u64,
     workloads: &'static [Workload],
+    /// Milliseconds at each rate of an open loop in class D1; 0: it is left out.
+    latency_span_ms: u64,
+    /// Whether class D1 is measured with values that compress, too.
+    compressible: bool,
     stream_len: usize,
 }
 
-/// Workloads after the load of a store in files; counters are left to memory.
-const IN_FILES: &[Workload] = &[
-    Workload::Get,
-    Workload::BatchGet,
-    Workload::Overwrite,
-    Workload::Zipf95,
-    Workload::Zipf50,
-    Workload::Insert,
-];
+/// Workloads after the load of values that compress.
+const COMPRESSED: [Workload; 2] = [Workload::Get, Workload::Overwrite];
+
+/// Engines in files whose latencies are measured.
+const PACED: [&str; 4] = ["nyala", "sqlite", "rocksdb", "lmdb"];
 
 /// Sizes of the comparison of stores that hold everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,287 +88,6 @@ struct Size {
     without: &'static [&'static str],
 }
 
-/// Every engine in memory, on 1 and 2 threads.
-const fn everybody(entries: u32) -> Size {
-    Size {
-        entries,
-        threads: &[1, 2],
-        slow_threads: &[1, 2],
-        readers: &[],
-        workloads: &COMMON,
-        without: &[],
-    }
-}
-
-/// Experiments in seconds.
-const SHORT: Form = Form {
-    longest_trace: 80_000,
-    cached_keys: 200_000,
-    growth_entries: 200_000,
-    room_bytes: 16 << 20,
-    memory_entries: [40_000, 50_000, 63_000, 80_000],
-    span_ms: 40,
-    hot_span_ms: 8,
-    stream_len: 1 << 18,
-};
-
-/// Experiments in minutes.
-const LONG: Form = Form {
-    longest_trace: usize::MAX,
-    cached_keys: 1_000_000,
-    growth_entries: 2_000_000,
-    room_bytes: 256 << 20,
-    memory_entries: [4_000_000, 5_000_000, 6_300_000, 8_000_000],
-    span_ms: 1000,
-    hot_span_ms: 300,
-    stream_len: 1 << 22,
-};
-
-/// What `run` offers.
-pub(crate) const ALL: [Profile; 5] = [
-    Profile {
-        name: "tiny",
-        about: "a minute, 5 k entries: shows that everything works, says nothing about speed",
-        blocks: 3,
-        resumes: false,
-        stores: Some(Stores {
-            sizes: &[everybody(5_000)],
-            replays: true,
-            span_ms: 4,
-            replay_ms: 4,
-            stream_len: 1 << 12,
-        }),
-        form: Some(Form {
-            longest_trace: 10_000,
-            cached_keys: 200_000,
-            growth_entries: 5_000,
-            room_bytes: 4 << 20,
-            memory_entries: [4_000, 5_000, 6_300, 8_000],
-            span_ms: 4,
-            hot_span_ms: 2,
-            stream_len: 1 << 14,
-        }),
-        experiments: &Experiment::ALL,
-        files: Some(Files {
-            classes: &[Durability::D1, Durability::D3],
-            entries: 2_000,
-            threads: &[1],
-            synced_threads: &[1],
-            span_ms: 4,
-            synced_span_ms: 4,
-            workloads: IN_FILES,
-            stream_len: 1 << 12,
-        }),
-    },
-    Profile {
-        name: "smoke",
-        about: "under 3 minutes, 100 k entries",
-        blocks: 3,
-        resumes: false,
-        stores: Some(Stores {
-            sizes: &[everybody(100_000)],
-            replays: true,
-            span_ms: 60,
-            replay_ms: 100,
-            stream_len: 1 << 18,
-        }),
-        form: Some(SHORT),
-        experiments: &Experiment::ALL,
-        files: Some(Files {
-            classes: &[Durability::D1],
-            entries: 50_000,
-            threads: &[1],
-            synced_threads: &[1],
-            span_ms: 40,
-            synced_span_ms: 100,
-            workloads: IN_FILES,
-            stream_len: 1 << 16,
-        }),
-    },
-    Profile {
-        name: "quick",
-        about: "about 5 minutes, 1 M entries, and 5 M for the engines in memory; 100 k in files",
-        blocks: 3,
-        resumes: false,
-        stores: Some(Stores {
-            sizes: &[
-                // Loads are most of its time, so each engine has one.
-                Size {
-                    threads: &[1],
-                    slow_threads: &[1],
-                    readers: &[1, 2],
-                    ..everybody(1_000_000)
-                },
-                Size {
-                    entries: 5_000_000,
-                    threads: &[2],
-                    slow_threads: &[],
-                    readers: &[1, 2],
-                    workloads: &LARGE,
-                    without: &["moka"],
-                },
-            ],
-            replays: false,
-            span_ms: 100,
-            replay_ms: 100,
-            stream_len: 1 << 19,
-        }),
-        form: None,
-        experiments: &[],
-        files: Some(Files {
-            classes: &[Durability::D1],
-            entries: 100_000,
-            threads: &[1],
-            synced_threads: &[1],
-            span_ms: 100,
-            synced_span_ms: 200,
-            workloads: IN_FILES,
-            stream_len: 1 << 18,
-        }),
-    },
-    Profile {
-        name: "standard",
-        about: "about 30 minutes, 10 blocks: a list of cells that covers all classes, made to be repeated",
-        blocks: 10,
-        resumes: false,
-        stores: Some(Stores {
-            sizes: &[
-                Size {
-                    entries: 100_000,
-                    threads: &[1],
-                    slow_threads: &[1],
-                    readers: &[],
-                    workloads: &FEW,
-                    without: &[],
-                },
-                Size {
-                    entries: 1_000_000,
-                    threads: &[1, 2],
-                    slow_threads: &[],
-                    readers: &[],
-                    workloads: &FEW,
-                    without: &[],
-                },
-                Size {
-                    entries: 5_000_000,
-                    threads: &[2],
-                    slow_threads: &[],
-                    readers: &[1, 2],
-                    workloads: &READS,
-                    without: &[],
-                },
-            ],
-            replays: false,
-            span_ms: 200,
-            replay_ms: 200,
-            stream_len: 1 << 19,
-        }),
-        form: Some(SHORT),
-        experiments: &[Experiment::HitRatio, Experiment::Eviction, Experiment::Growth],
-        files: Some(Files {
-            classes: &Durability::OF_FILES,
-            entries: 100_000,
-            threads: &[1],
-            synced_threads: &[1, 16],
-            span_ms: 150,
-            synced_span_ms: 400,
-            workloads: &[Workload::Get, Workload::Overwrite],
-            stream_len: 1 << 18,
-        }),
-    },
-    Profile {
-        name: "full",
-        about: "hours, 10 blocks: everything; goes on where an interrupted run of it stopped",
-        blocks: 10,
-        resumes: true,
-        stores: Some(Stores {
-            sizes: &[everybody(100_000), everybody(1_000_000), everybody(5_000_000)],
-            replays: true,
-            span_ms: 300,
-            replay_ms: 500,
-            stream_len: 3 << 18,
-        }),
-        form: Some(LONG),
-        experiments: &Experiment::ALL,
-        files: Some(Files {
-            classes: &Durability::OF_FILES,
-            entries: 1_000_000,
-            threads: &[1, 2],
-            synced_threads: &[1, 16],
-            span_ms: 300,
-            synced_span_ms: 1000,
-            workloads: IN_FILES,
-            stream_len: 3 << 18,
-        }),
-    },
-];
-
-/// What `cache` offers: the experiments alone.
-pub(crate) const CACHE: [Profile; 2] = [
-    Profile {
-        name: "cache-smoke",
-        about: "seconds an experiment: shows that everything works",
-        blocks: 3,
-        resumes: false,
-        stores: None,
-        form: Some(SHORT),
-        experiments: &Experiment::ALL,
-        files: None,
-    },
-    Profile {
-        name: "cache-full",
-        about: "minutes an experiment; growth to 2 M entries, memory at 4 to 8 M",
-        blocks: 3,
-        resumes: false,
-        stores: None,
-        form: Some(LONG),
-        experiments: &Experiment::ALL,
-        files: None,
-    },
-];
-
-/// What `files` offers: the stores in files alone.
-pub(crate) const FILES: [Profile; 2] = [
-    Profile {
-        name: "files-smoke",
-        about: "3 minutes, all classes at 50 k entries: shows that everything works",
-        blocks: 3,
-        resumes: false,
-        stores: None,
-        form: None,
-        experiments: &[],
-        files: Some(Files {
-            classes: &Durability::OF_FILES,
-            entries: 50_000,
-            threads: &[1],
-            synced_threads: &[1, 16],
-            span_ms: 40,
-            synced_span_ms: 100,
-            workloads: IN_FILES,
-            stream_len: 1 << 16,
-        }),
-    },
-    Profile {
-        name: "files-full",
-        about: "25 minutes, 1 M entries; a class alone in 8",
-        blocks: 3,
-        resumes: false,
-        stores: None,
-        form: None,
-        experiments: &[],
-        files: Some(Files {
-            classes: &Durability::OF_FILES,
-            entries: 1_000_000,
-            threads: &[1, 2],
-            synced_threads: &[1, 16],
-            span_ms: 300,
-            synced_span_ms: 1000,
-            workloads: IN_FILES,
-            stream_len: 3 << 18,
-        }),
-    },
-];
-
 /// What is measured next to each other within a block: every engine at one stage and number of threads.
 #[derive(Debug, Clone)]
 struct Round {
@@ -390,19 +104,32 @@ impl Files {
         let classes = self.classes.iter().filter(|class| inputs.classes.contains(class));
         let round = |durability: Durability, threads: usize| {
             let synced = durability == Durability::D3;
-            let home = Home { durability, folder: inputs.folder.clone() };
-            let step = Step::Measure { entries, workloads: self.workloads.to_vec() };
+            let home = Home { durability, folder: inputs.folder.clone(), stock: false };
+            let (workloads, values) = (self.workloads.to_vec(), Content::Incompressible);
+            let step = Step::Measure { entries, workloads, values };
             let span_ms = if synced { self.synced_span_ms } else { self.span_ms };
             let stage = Stage::Files { home, step };
             Round { stage, threads, span_ms, stream_len: self.stream_len }
         };
-        classes
-            .flat_map(|class| {
-                let threads =
-                    if *class == Durability::D3 { self.synced_threads } else { self.threads };
-                threads.iter().map(move |threads| round(*class, *threads))
-            })
-            .collect()
+        let measured = classes.flat_map(|class| {
+            let threads = if *class == Durability::D3 { self.synced_threads } else { self.threads };
+            threads.iter().map(move |threads| round(*class, *threads))
+        });
+        let durability = Durability::D1;
+        let asked = self.classes.contains(&durability) && inputs.classes.contains(&durability);
+        let paced = (asked && self.latency_span_ms > 0).then(|| {
+            let home = Home { durability, folder: inputs.folder.clone(), stock: false };
+            let stage = Stage::Files { home, step: Step::Latency { entries } };
+            let (span_ms, stream_len) = (self.latency_span_ms, self.stream_len);
+            Round { stage, threads: 1, span_ms, stream_len }
+        });
+        let compressed = (asked && self.compressible).then(|| {
+            let home = Home { durability, folder: inputs.folder.clone(), stock: false };
+            let (workloads, values) = (COMPRESSED.to_vec(), Content::Compressible);
+            let stage = Stage::Files { home, step: Step::Measure { entries, workloads, values } };
+            Round { stage, threads: 1, span_ms: self.span_ms, stream_len: self.stream_len }
+        });
+        measured.chain(paced).chain(compressed).collect()
     }
 }
 
@@ -451,7 +178,11 @@ fn experiment_rounds(
     block: u32,
 ) -> Vec<Round> {
     let round = |(task, threads): (Task, usize)| {
-        let span_ms = if task == Task::HotKey { form.hot_span_ms } else { form.span_ms };
+        let span_ms = match task {
+            Task::HotKey => form.hot_span_ms,
+            Task::Latency { .. } => form.latency_span_ms,
+            _ => form.span_ms,
+        };
         Round { stage: Stage::Experiment(task), threads, span_ms, stream_len: form.stream_len }
     };
     inputs
@@ -469,6 +200,7 @@ impl Profile {
     fn includes(&self, listed: &Listed, round: &Round) -> bool {
         match (&round.stage, listed.class) {
             (Stage::Experiment(task), _) => task.includes(listed.name),
+            (Stage::Files { step: Step::Latency { .. }, .. }, _) => PACED.contains(&listed.name),
             (Stage::Files { home, .. }, _) => listed.in_files.contains(&home.durability),
             (Stage::Store { entries, .. }, _) => {
                 self.stores.is_some_and(|stores| stores.includes(listed, *entries, round.threads))
@@ -546,9 +278,13 @@ impl Profile {
 
 fn unit(listed: &Listed, round: &Round, seed: u64, block: u32, position: u32) -> Unit {
     let mut stage = round.stage.clone();
-    if let (Stage::Store { readers, .. }, Class::Slow) = (&mut stage, listed.class) {
+    match &mut stage {
         // SQLite opens another database for two threads, and a server is asked by as many connections as loaded it.
-        *readers = vec![round.threads];
+        Stage::Store { readers, .. } if listed.class == Class::Slow => {
+            *readers = vec![round.threads];
+        }
+        Stage::Files { home, .. } => home.stock = listed.is_stock(),
+        _ => {}
     }
     Unit {
         engine: listed.name.to_owned(),
@@ -592,12 +328,15 @@ pub(crate) fn estimate_seconds(unit: &Unit) -> f64 {
         }
         Stage::Replay { .. } => PROCESS + passes * span + 0.15,
         Stage::Experiment(task) => PROCESS + task.estimate_seconds(unit, load_ns),
-        Stage::Files { home, step: Step::Measure { entries, workloads } } => {
+        Stage::Files { home, step: Step::Measure { entries, workloads, .. } } => {
             // Loaded, and read twice when it is opened again; a load of class D3 syncs a thousand entries at a time.
             let load = f64::from(*entries) * (2.0 * load_ns + 500.0) / 1e9;
             let synced = f64::from(*entries) / 1000.0 * SYNC;
             let load = if home.durability == Durability::D3 { load + synced } else { load };
             0.6 + load + workloads.len() as f64 * (span + streams)
+        }
+        Stage::Files { step: Step::Latency { entries }, .. } => {
+            PROCESS + f64::from(*entries) * (load_ns + 500.0) / 1e9 + 6.0 * span + 2.0 * streams
         }
         Stage::Files { .. } => 3.0,
     }
@@ -666,10 +405,10 @@ mod tests {
             ("smoke", 180.0),
             ("quick", 310.0),
             ("standard", 1800.0),
-            ("cache-smoke", 40.0),
+            ("cache-smoke", 60.0),
             ("cache-full", 900.0),
-            ("files-smoke", 150.0),
-            ("files-full", 1800.0),
+            ("files-smoke", 180.0),
+            ("files-full", 2200.0),
         ] {
             let profile = ALL
                 .iter()

@@ -70,6 +70,13 @@ pub(crate) struct Home {
     pub(crate) durability: Durability,
     /// An existing folder for this store alone.
     pub(crate) folder: PathBuf,
+    /// As the library is by itself, but for what the class asks for; else as somebody who knows it would set it.
+    pub(crate) stock: bool,
+}
+
+/// A row's name: with the same library, untouched, beside it.
+pub(crate) fn named(name: &str, stock: bool) -> String {
+    if stock { format!("{name}-stock") } else { name.to_owned() }
 }
 
 /// What an engine is opened with.

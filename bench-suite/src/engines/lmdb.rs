@@ -9,7 +9,7 @@ use std::ptr::{null, null_mut};
 use lmdb_master_sys as ffi;
 use lmdb_master_sys::{MDB_dbi, MDB_env, MDB_txn, MDB_val};
 
-use super::contract::{Config, Durability, Engine, GROUP, Group, Info, Key, Session, Tally};
+use super::contract::{Config, Durability, Engine, GROUP, Group, Info, Key, Session, Tally, named};
 use super::grouped::Grouped;
 use super::integers;
 use crate::fault::{Context, Fault, Result};
@@ -24,6 +24,7 @@ pub(crate) struct Lmdb {
     env: *mut MDB_env,
     table: MDB_dbi,
     durability: Durability,
+    stock: bool,
 }
 
 // SAFETY: LMDB documents its environment and table handles as safe for concurrent use; transactions stay in their sessions.
@@ -40,10 +41,11 @@ fn check(code: c_int, doing: &str) -> Result<()> {
     Err(Fault::new(format!("LMDB: {doing}: {}", text.to_string_lossy())))
 }
 
-fn flags(durability: Durability) -> c_uint {
+fn flags(durability: Durability, stock: bool) -> c_uint {
     match durability {
         // Readers' slots belong to transactions, so that a thread may hold several sessions.
         Durability::D3 => ffi::MDB_NOTLS,
+        _ if stock => ffi::MDB_NOTLS | ffi::MDB_NOSYNC,
         _ => ffi::MDB_NOTLS | ffi::MDB_NOSYNC | ffi::MDB_WRITEMAP,
     }
 }
@@ -115,7 +117,7 @@ impl Engine for Lmdb {
         // SAFETY: `env` is a live place for the answer.
         check(unsafe { ffi::mdb_env_create(&raw mut env) }, "create")?;
         // From here on dropping this closes the environment, which a failed opening asks for too.
-        let mut lmdb = Lmdb { env, table: 0, durability: home.durability };
+        let mut lmdb = Lmdb { env, table: 0, durability: home.durability, stock: home.stock };
         let readers = c_uint::try_from(config.threads + SPARE_READERS)
             .context(|| format!("{} threads", config.threads))?;
         let map_bytes = usize::try_from(MAP_BYTES).context(|| format!("{MAP_BYTES} bytes"))?;
@@ -124,7 +126,9 @@ impl Engine for Lmdb {
         // SAFETY: as above.
         check(unsafe { ffi::mdb_env_set_maxreaders(env, readers) }, "readers")?;
         // SAFETY: the path is null-terminated and outlives the call.
-        let code = unsafe { ffi::mdb_env_open(env, path.as_ptr(), flags(home.durability), 0o600) };
+        let code = unsafe {
+            ffi::mdb_env_open(env, path.as_ptr(), flags(home.durability, home.stock), 0o600)
+        };
         check(code, "open")?;
         let mut table = 0;
         lmdb.write(|txn| {
@@ -141,11 +145,12 @@ impl Engine for Lmdb {
         unsafe { ffi::mdb_version(&raw mut major, &raw mut minor, &raw mut patch) };
         let flags = match self.durability {
             Durability::D3 => "no flags: two syncs a commit",
+            _ if self.stock => "MDB_NOSYNC: commits are written and never synced",
             _ => "MDB_NOSYNC and MDB_WRITEMAP: commits go to the shared map and are never synced",
         };
         Info {
-            name: "lmdb".to_owned(),
-            title: "LMDB".to_owned(),
+            name: named("lmdb", self.stock),
+            title: if self.stock { "LMDB, stock" } else { "LMDB" }.to_owned(),
             version: format!("{major}.{minor}.{patch} (mdb.master)"),
             note: None,
             build: Some(format!(

@@ -25,6 +25,7 @@ mod rocksdb_api;
 mod roofline;
 mod s3fifo;
 mod scc;
+pub(crate) mod settings;
 mod sqlite;
 pub(crate) mod words;
 
@@ -73,7 +74,7 @@ pub(crate) struct Listed {
 }
 
 /// Every engine, in the order of tables. A new one needs its file and its line here.
-pub(crate) const ALL: [Listed; 18] = [
+pub(crate) const ALL: [Listed; 21] = [
     Listed {
         name: "nyala",
         class: Class::Memory,
@@ -155,6 +156,14 @@ pub(crate) const ALL: [Listed; 18] = [
         measure: unit::measure::<sqlite::Sqlite>,
     },
     Listed {
+        name: "sqlite-stock",
+        class: Class::Files,
+        in_files: &[Durability::D1],
+        load_ns: 8000,
+        introduce: in_files_alone,
+        measure: unit::measure::<sqlite::Sqlite>,
+    },
+    Listed {
         name: "rocksdb",
         class: Class::Slow,
         in_files: &Durability::OF_FILES,
@@ -163,10 +172,26 @@ pub(crate) const ALL: [Listed; 18] = [
         measure: unit::measure::<rocksdb::Rocks>,
     },
     Listed {
+        name: "rocksdb-stock",
+        class: Class::Files,
+        in_files: &[Durability::D1],
+        load_ns: 5500,
+        introduce: in_files_alone,
+        measure: unit::measure::<rocksdb::Rocks>,
+    },
+    Listed {
         name: "lmdb",
         class: Class::Files,
         in_files: &[Durability::D1, Durability::D3],
         load_ns: 3000,
+        introduce: in_files_alone,
+        measure: unit::measure::<lmdb::Lmdb>,
+    },
+    Listed {
+        name: "lmdb-stock",
+        class: Class::Files,
+        in_files: &[Durability::D1],
+        load_ns: 4000,
         introduce: in_files_alone,
         measure: unit::measure::<lmdb::Lmdb>,
     },
@@ -219,6 +244,13 @@ pub(crate) const ALL: [Listed; 18] = [
         measure: unit::measure::<roofline::Roofline>,
     },
 ];
+
+impl Listed {
+    /// Whether it is a library as it is by itself, beside the same library tuned.
+    pub(crate) fn is_stock(&self) -> bool {
+        self.name.ends_with("-stock")
+    }
+}
 
 pub(crate) fn find(name: &str) -> Option<&'static Listed> {
     ALL.iter().find(|listed| listed.name == name)

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::contract::{Config, Durability, Engine, GROUP, Group, Info, Key, Session, Tally};
+use super::contract::{Config, Durability, Engine, GROUP, Group, Info, Key, Session, Tally, named};
 use super::every_second::EverySecond;
 use super::grouped::Grouped;
 use super::rocksdb_api::{Api, Object};
@@ -55,6 +55,7 @@ struct Place {
     durability: Durability,
     /// In a memory file system.
     in_memory: bool,
+    stock: bool,
 }
 
 /// A database that another thread syncs.
@@ -126,10 +127,12 @@ impl Rocks {
             let options = (api.options_create)();
             (api.options_set_create_if_missing)(options, 1);
             (api.options_set_error_if_exists)(options, c_uchar::from(volatile));
-            (api.options_set_compression)(options, NO_COMPRESSION);
-            (api.options_set_write_buffer_size)(options, MEMTABLE_BYTES);
-            (api.options_set_max_background_jobs)(options, 2);
-            (api.options_set_block_based_table_factory)(options, table);
+            if !place.stock {
+                (api.options_set_compression)(options, NO_COMPRESSION);
+                (api.options_set_write_buffer_size)(options, MEMTABLE_BYTES);
+                (api.options_set_max_background_jobs)(options, 2);
+                (api.options_set_block_based_table_factory)(options, table);
+            }
             let names = [c"default".as_ptr()];
             let family_options = [options];
             let db = (api.open_column_families)(
@@ -204,11 +207,12 @@ impl Engine for Rocks {
                 directory: home.folder.join("rocksdb"),
                 durability: home.durability,
                 in_memory: false,
+                stock: home.stock,
             },
             None => {
                 remove_left_behind();
                 let (directory, in_memory) = choose_directory(config.budget_bytes);
-                Place { directory, durability: Durability::D0, in_memory }
+                Place { directory, durability: Durability::D0, in_memory, stock: false }
             }
         };
         Rocks::open_at(Api::load()?, place, config.budget_bytes)
@@ -236,14 +240,28 @@ impl Engine for Rocks {
             Durability::D3 => "write-ahead log on, sync = true; its own group commit".to_owned(),
         };
         Info {
-            name: "rocksdb".to_owned(),
-            title: format!("RocksDB {}", self.api.version()),
+            name: named("rocksdb", self.place.stock),
+            title: if self.place.stock {
+                format!("RocksDB {}, stock", self.api.version())
+            } else {
+                format!("RocksDB {}", self.api.version())
+            },
             version: self.api.version(),
             note: Some(build.to_owned()),
             build: Some(format!("shared library {}", self.api.file.display())),
             group: Group::InProcess,
             floor: false,
-            settings: vec![
+            settings: if self.place.stock {
+                vec![
+                    format!(
+                        "{log}; everything else as shipped: 8 MB cache, no filter, Snappy where it was compiled in"
+                    ),
+                    format!(
+                        "reads by get_pinned, batches by batched_multi_get; flushed before reads are timed; load by write batches of {GROUP}"
+                    ),
+                ]
+            } else {
+                vec![
                 format!("{log}; no compression"),
                 format!("block cache = the budget, bloom filter of {BLOOM_BITS} bits, memtable of {} MiB", MEMTABLE_BYTES >> 20),
                 "table format 5, xxh3 checksums, hash index in data blocks, 2 background jobs".to_owned(),
@@ -254,7 +272,8 @@ impl Engine for Rocks {
                 } else {
                     format!("load by write batches of {GROUP}")
                 },
-            ],
+            ]
+            },
         }
     }
 

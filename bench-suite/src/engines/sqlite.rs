@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, Statement, ffi};
 
-use super::contract::{Config, Durability, Engine, GROUP, Group, Info, Key, Session, Tally};
+use super::contract::{Config, Durability, Engine, GROUP, Group, Info, Key, Session, Tally, named};
 use super::every_second::EverySecond;
 use crate::fault::{Context, Fault, Result};
 
@@ -36,6 +36,7 @@ pub(crate) struct Sqlite {
     threads: usize,
     cache_kib: u64,
     durability: Durability,
+    stock: bool,
 }
 
 /// A connection with its statements, which borrow it: it is declared after them, so that they are dropped first.
@@ -101,6 +102,11 @@ impl Opening {
                     true
                 },
             },
+            Some(home) if home.stock => Opening {
+                name: home.folder.join(FILE).display().to_string(),
+                pragmas: format!("PRAGMA synchronous = {}; {SCHEMA}", synchronous(home.durability)),
+                busy,
+            },
             // The size of pages is ignored once the log is written ahead.
             Some(home) => Opening {
                 name: home.folder.join(FILE).display().to_string(),
@@ -109,15 +115,7 @@ impl Opening {
                      PRAGMA mmap_size = {MAP_BYTES}; {common} {SCHEMA}",
                     synchronous(home.durability)
                 ),
-                busy: |tries| {
-                    // The lock may be held for as long as a sync takes.
-                    if tries < 16 {
-                        std::thread::yield_now();
-                    } else {
-                        std::thread::sleep(Duration::from_micros(100));
-                    }
-                    true
-                },
+                busy,
             },
         }
     }
@@ -136,6 +134,16 @@ impl Opening {
             .context(|| "SQLite: pragmas and schema".to_owned())?;
         Ok(connection)
     }
+}
+
+/// Waits for a lock in a file, which may be held for as long as a sync takes.
+fn busy(tries: i32) -> bool {
+    if tries < 16 {
+        std::thread::yield_now();
+    } else {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    true
 }
 
 fn synchronous(durability: Durability) -> &'static str {
@@ -200,7 +208,10 @@ impl Engine for Sqlite {
     const SAMPLE_EVERY: u32 = 4;
 
     fn open(config: &Config) -> Result<Sqlite> {
-        without_memory_statistics();
+        let stock = config.home.as_ref().is_some_and(|home| home.stock);
+        if !stock {
+            without_memory_statistics();
+        }
         let opening = Opening::of(config);
         let durability = config.home.as_ref().map_or(Durability::D0, |home| home.durability);
         let idle =
@@ -210,14 +221,18 @@ impl Engine for Sqlite {
             _ => None,
         };
         let (idle, cache_kib) = (Mutex::new(idle), cache_kib(config));
-        Ok(Sqlite { checkpoints, idle, threads: config.threads, cache_kib, durability })
+        Ok(Sqlite { checkpoints, idle, threads: config.threads, cache_kib, durability, stock })
     }
 
     fn info(&self) -> Info {
         Info {
-            name: "sqlite".to_owned(),
-            title: if self.durability.is_volatile() { "SQLite in memory" } else { "SQLite" }
-                .to_owned(),
+            name: named("sqlite", self.stock),
+            title: match (self.durability.is_volatile(), self.stock) {
+                (true, _) => "SQLite in memory",
+                (false, true) => "SQLite, stock",
+                (false, false) => "SQLite",
+            }
+            .to_owned(),
             version: rusqlite::version().to_owned(),
             note: None,
             build: Some(build()),
@@ -249,6 +264,11 @@ impl Sqlite {
                 "one thread: :memory:; two threads: a shared database of the memdb file system, busy connections spin".to_owned(),
                 format!("journal_mode = OFF (fastest; a database that nobody keeps needs no rollback), synchronous = OFF, page_size = {PAGE_BYTES}, cache_size = the budget ({} KiB here), memory statistics off", self.cache_kib),
             ]
+        } else if self.stock {
+            vec![format!(
+                "rollback journal, 2 MB cache and no map as shipped; synchronous = {}",
+                synchronous(self.durability)
+            )]
         } else {
             let checkpoints = if self.checkpoints.is_some() {
                 "; a checkpoint every second, which syncs the log first (NORMAL alone bounds no time)"

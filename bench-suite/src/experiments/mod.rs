@@ -5,6 +5,7 @@ mod eviction;
 mod growth;
 mod hit_ratio;
 mod hot_key;
+pub(crate) mod latency;
 mod overwrite;
 mod room;
 mod slope;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engines::contract::{Durability, Engine};
+use crate::engines::contract::{Durability, Engine, Home};
 use crate::fault::Result;
 use crate::measure::process::{self, MachineTime};
 use crate::measure::unit::{Emit, Unit};
@@ -29,6 +30,7 @@ pub(crate) enum Experiment {
     HotKey,
     Overwrite,
     Memory,
+    Latency,
 }
 
 /// How full the budget is when a store is overwritten, in per cent.
@@ -37,13 +39,14 @@ const FILLS: [u32; 3] = [50, 75, 90];
 const FILL_OF_PEERS: u32 = 75;
 
 impl Experiment {
-    pub(crate) const ALL: [Experiment; 6] = [
+    pub(crate) const ALL: [Experiment; 7] = [
         Experiment::HitRatio,
         Experiment::Eviction,
         Experiment::Growth,
         Experiment::HotKey,
         Experiment::Overwrite,
         Experiment::Memory,
+        Experiment::Latency,
     ];
 
     /// As on the command line.
@@ -55,6 +58,7 @@ impl Experiment {
             Experiment::HotKey => "hot-key",
             Experiment::Overwrite => "overwrite",
             Experiment::Memory => "memory",
+            Experiment::Latency => "latency",
         }
     }
 
@@ -69,6 +73,7 @@ impl Experiment {
             Experiment::Eviction => &["nyala", "quick_cache", "moka", "lru"],
             Experiment::Growth => &["nyala", "hashbrown", "dashmap", "papaya", "moka"],
             Experiment::Overwrite => &["nyala", "hashbrown", "dashmap", "papaya", "scc"],
+            Experiment::Latency => &["nyala", "hashbrown", "dashmap", "papaya", "noop"],
             Experiment::HotKey | Experiment::Memory => {
                 &["nyala", "hashbrown", "dashmap", "papaya", "scc", "quick_cache", "moka"]
             }
@@ -101,6 +106,7 @@ impl Experiment {
             Experiment::Memory => {
                 form.memory_entries.map(|entries| (Task::Memory { entries }, 1)).into()
             }
+            Experiment::Latency => vec![(Task::Latency { entries: form.latency_entries }, 1)],
         }
     }
 }
@@ -116,6 +122,9 @@ pub(crate) struct Form {
     /// The budget of stores that are overwritten.
     pub(crate) room_bytes: u64,
     pub(crate) memory_entries: [u32; 4],
+    /// Entries of a store whose latencies are measured, and milliseconds at each rate.
+    pub(crate) latency_entries: u32,
+    pub(crate) latency_span_ms: u64,
     /// Milliseconds of a timed cell.
     pub(crate) span_ms: u64,
     /// Milliseconds of a timed cell of the hot key, of which one process has ten.
@@ -159,6 +168,7 @@ pub(crate) enum Task {
     HotKey,
     Overwrite { room_bytes: u64, fill_percent: u32, sizes: Sizes },
     Memory { entries: u32 },
+    Latency { entries: u32 },
 }
 
 impl Task {
@@ -170,6 +180,7 @@ impl Task {
             Task::HotKey => Experiment::HotKey,
             Task::Overwrite { .. } => Experiment::Overwrite,
             Task::Memory { .. } => Experiment::Memory,
+            Task::Latency { .. } => Experiment::Latency,
         }
     }
 
@@ -191,7 +202,7 @@ impl Task {
     pub(crate) fn describe(&self) -> String {
         let name = self.experiment().name();
         match self {
-            Task::Growth { entries } | Task::Memory { entries } => {
+            Task::Growth { entries } | Task::Memory { entries } | Task::Latency { entries } => {
                 format!("{name}, {}", crate::report::format::entries(*entries))
             }
             Task::Overwrite { fill_percent, sizes: Sizes::Equal, .. } => {
@@ -217,6 +228,9 @@ impl Task {
             Task::Eviction { .. } => stream * (60.0 + set_ns) / 1e9 + span,
             Task::Growth { entries } => f64::from(*entries) * (set_ns + 60.0) / 1e9,
             Task::Memory { entries } => f64::from(*entries) * (set_ns + 40.0) / 1e9,
+            Task::Latency { entries } => {
+                f64::from(*entries) * (set_ns + 60.0) / 1e9 + 6.0 * span + stream * 120.0 / 1e9
+            }
             Task::HotKey => 2.0 * hot_key::THREADS.len() as f64 * (span + 0.002),
             Task::Overwrite { room_bytes, fill_percent, sizes } => {
                 let entries = *room_bytes as f64 * f64::from(*fill_percent)
@@ -251,6 +265,19 @@ impl Notebook<'_, '_> {
     }
 }
 
+/// Measures the latencies of a store in files.
+pub(crate) fn measure_latency<E: Engine>(
+    unit: &Unit,
+    home: &Home,
+    entries: u32,
+    emit: &mut Emit<'_>,
+) -> Result<()> {
+    let mut notebook = Notebook { unit, since: MachineTime::now(), emit };
+    latency::measure::<E>(unit, Some(home), entries, |found| {
+        notebook.write(Finding::Latency(found))
+    })
+}
+
 /// Measures a task of an engine that lives in this process.
 pub(crate) fn measure<E: Engine>(task: &Task, unit: &Unit, emit: &mut Emit<'_>) -> Result<()> {
     let mut notebook = Notebook { unit, since: MachineTime::now(), emit };
@@ -270,6 +297,9 @@ pub(crate) fn measure<E: Engine>(task: &Task, unit: &Unit, emit: &mut Emit<'_>) 
             overwrite::measure::<E>(unit, condition, &mut notebook)
         }
         Task::Memory { entries } => slope::measure::<E>(unit, *entries, &mut notebook),
+        Task::Latency { entries } => latency::measure::<E>(unit, None, *entries, |found| {
+            notebook.write(Finding::Latency(found))
+        }),
     }
 }
 

@@ -24,6 +24,15 @@ const SETS_A_SYNC: u64 = 4;
 /// More than is written in the time before a kill, so that no store that has a cap is full by then.
 const BUDGET_BYTES: u64 = 1 << 29;
 
+/// Opens a store and says how it is set, unaudited.
+pub(super) fn describe<E: Engine>(home: &Home, emit: &mut Emit<'_>) -> Result<()> {
+    E::available()?;
+    let engine = E::open(&Config { home: Some(home.clone()), ..small(1) })?;
+    let (durability, info) = (home.durability, engine.info());
+    engine.close()?;
+    emit(Line::FileStore(FileStore { durability, info, audit: None }))
+}
+
 /// Checks and audits an engine in its class, and introduces it if it passes.
 pub(super) fn introduce<E: Engine>(unit: &Unit, home: &Home, emit: &mut Emit<'_>) -> Result<()> {
     E::available()?;

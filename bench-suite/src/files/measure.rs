@@ -11,7 +11,7 @@ use crate::measure::process;
 use crate::measure::unit::{Clerk, Emit, Unit};
 use crate::record::Line;
 use crate::record::files::FileFacts;
-use crate::workloads::stream::{VALUE_LEN, first_value};
+use crate::workloads::stream::{Content, VALUE_LEN, Values, first_value};
 use crate::workloads::{self, Frame, Workload, load, warm};
 
 /// The part of the entries that is set before the kill whose recovery is timed.
@@ -24,9 +24,11 @@ pub(super) fn run<E: Engine>(
     home: &Home,
     entries: u32,
     workloads: &[Workload],
+    content: Content,
     emit: &mut Emit<'_>,
 ) -> Result<()> {
     let mut frame = unit.frame(entries);
+    frame.values = Values::of(content, unit.seed);
     frame.slow = home.durability == Durability::D3;
     let config =
         Config { home: Some(home.clone()), ..unit.config(entries as usize, KEY_LEN + VALUE_LEN) };
@@ -82,6 +84,7 @@ pub(super) fn run<E: Engine>(
     emit(Line::FileFacts(FileFacts {
         engine: name,
         durability: home.durability,
+        values: content,
         block: unit.block,
         entries,
         loaded_bytes,

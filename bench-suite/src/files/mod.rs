@@ -10,19 +10,25 @@ mod writer;
 use serde::{Deserialize, Serialize};
 
 use crate::engines::contract::{Engine, Home};
+use crate::experiments;
 use crate::fault::Result;
 use crate::measure::unit::{Emit, Unit};
 use crate::workloads::Workload;
+use crate::workloads::stream::Content;
 use writer::Writing;
 
 /// What one process does with a store in files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Step {
+    /// Open it and say how it is set.
+    Describe,
     /// Hold the engine to its contract and to its class.
     Introduce,
     /// Load so many entries, then these workloads, then open the store again.
-    Measure { entries: u32, workloads: Vec<Workload> },
+    Measure { entries: u32, workloads: Vec<Workload>, values: Content },
+    /// Load so many entries, then ask in an open loop.
+    Latency { entries: u32 },
     /// Write for another process that watches, or ends this one.
     Write(Writing),
 }
@@ -34,10 +40,12 @@ pub(crate) fn run<E: Engine>(
     emit: &mut Emit<'_>,
 ) -> Result<()> {
     match step {
+        Step::Describe => audit::describe::<E>(home, emit),
         Step::Introduce => audit::introduce::<E>(unit, home, emit),
-        Step::Measure { entries, workloads } => {
-            measure::run::<E>(unit, home, *entries, workloads, emit)
+        Step::Measure { entries, workloads, values } => {
+            measure::run::<E>(unit, home, *entries, workloads, *values, emit)
         }
+        Step::Latency { entries } => experiments::measure_latency::<E>(unit, home, *entries, emit),
         Step::Write(writing) => writer::run::<E>(unit, home, writing),
     }
 }

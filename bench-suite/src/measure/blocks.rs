@@ -200,7 +200,7 @@ fn introduce_files(
     let mut present = Vec::new();
     for (listed, durability) in order.profile.in_files(&order.engines, &order.inputs) {
         let folder = scratch.folder("introduced")?;
-        let home = Home { durability, folder: folder.clone() };
+        let home = Home { durability, folder: folder.clone(), stock: listed.is_stock() };
         let unit = Unit {
             engine: listed.name.to_owned(),
             stage: Stage::Files { home, step: Step::Introduce },

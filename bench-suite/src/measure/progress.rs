@@ -90,6 +90,9 @@ pub(crate) fn describe(unit: &Unit) -> String {
                 format::entries(*entries)
             )
         }
+        Stage::Files { home, step: Step::Latency { entries } } => {
+            format!("latency, class {}, {}", home.durability.name(), format::entries(*entries))
+        }
         Stage::Files { home, .. } => format!("files, class {}", home.durability.name()),
     }
 }

@@ -18,7 +18,7 @@ use crate::files::{self, Step};
 use crate::record::files::FileCell;
 use crate::record::histogram::Buckets;
 use crate::record::{Cell, Line, Memory};
-use crate::workloads::stream::{TRACE_VALUE_LEN, VALUE_LEN};
+use crate::workloads::stream::{Content, TRACE_VALUE_LEN, VALUE_LEN};
 use crate::workloads::{self, Frame, Workload, load, trace, warm};
 
 /// Where finished measurements go.
@@ -57,6 +57,14 @@ impl Unit {
         match &self.stage {
             Stage::Files { home, .. } => home.durability,
             _ => Durability::D0,
+        }
+    }
+
+    /// What the values are made of.
+    fn content(&self) -> Content {
+        match &self.stage {
+            Stage::Files { step: Step::Measure { values, .. }, .. } => *values,
+            _ => Content::Incompressible,
         }
     }
 
@@ -146,7 +154,7 @@ impl Clerk<'_, '_> {
         (self.emit)(if durability.is_volatile() {
             Line::Cell(cell)
         } else {
-            Line::FileCell(FileCell { durability, cell })
+            Line::FileCell(FileCell { durability, values: self.unit.content(), cell })
         })?;
         Ok(writes)
     }

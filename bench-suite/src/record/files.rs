@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cell;
 use crate::engines::contract::{Durability, Info};
+use crate::workloads::stream::Content;
 
 /// Where the files were.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +74,8 @@ pub(crate) struct Killed {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FileCell {
     pub(crate) durability: Durability,
+    #[serde(default, skip_serializing_if = "Content::is_incompressible")]
+    pub(crate) values: Content,
     #[serde(flatten)]
     pub(crate) cell: Cell,
 }
@@ -82,6 +85,8 @@ pub(crate) struct FileCell {
 pub(crate) struct FileFacts {
     pub(crate) engine: String,
     pub(crate) durability: Durability,
+    #[serde(default, skip_serializing_if = "Content::is_incompressible")]
+    pub(crate) values: Content,
     pub(crate) block: u32,
     pub(crate) entries: u32,
     /// Blocks of its files, in bytes, after the load and after all workloads.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::histogram::Buckets;
+use crate::engines::contract::Durability;
 
 /// One engine in one experiment, under one condition, in one block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,7 @@ pub(crate) enum Finding {
     HotKey(HotKey),
     Overwrite(Overwrite),
     Memory(MemoryAt),
+    Latency(Latency),
 }
 
 /// Operations and the time they took.
@@ -152,4 +154,21 @@ pub(crate) enum Sizes {
 pub(crate) struct MemoryAt {
     pub(crate) entries: u32,
     pub(crate) grown_bytes: u64,
+}
+
+/// An open loop on one thread at a part of the rate of a closed one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Latency {
+    pub(crate) durability: Durability,
+    pub(crate) entries: u32,
+    /// Of the closed loop's rate.
+    pub(crate) percent: u32,
+    pub(crate) closed_ops_a_second: f64,
+    pub(crate) offered_ops_a_second: f64,
+    /// Fewer than the schedule holds if the store could not keep up.
+    pub(crate) ops: u64,
+    pub(crate) seconds: f64,
+    pub(crate) timer_ns: u64,
+    /// Nanoseconds from the intended moment to the end.
+    pub(crate) latencies: Buckets,
 }

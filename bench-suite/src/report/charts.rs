@@ -10,7 +10,7 @@ use crate::measure::statistics::Spread;
 
 /// Units of the view box; a phone shows them about one to one.
 const WIDTH: f64 = 420.0;
-const LABELS: f64 = 128.0;
+const LABELS: f64 = 140.0;
 const RIGHT: f64 = 54.0;
 const PLOT: f64 = WIDTH - LABELS - RIGHT;
 const LINE: f64 = 15.0;
@@ -56,6 +56,115 @@ pub(crate) struct Points {
     pub(crate) label: String,
     pub(crate) tone: Tone,
     pub(crate) values: Vec<Option<f64>>,
+}
+
+/// A curve with its name at the end.
+#[derive(Debug, Clone)]
+pub(crate) struct Curve {
+    pub(crate) label: String,
+    pub(crate) tone: Tone,
+    /// Rising in the first coordinate, both positive.
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// An axis: what it shows with its unit, and how a tick is written.
+pub(crate) struct Axis<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) tick: &'a dyn Fn(f64) -> String,
+}
+
+/// Room of a plane's vertical ticks, of its names on the right, and its height.
+const TICKS: f64 = 58.0;
+const NAMES: f64 = 108.0;
+const HEIGHT: f64 = 200.0;
+
+/// Powers of ten around some values, as exponents.
+fn decades(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    let (least, most) = values
+        .filter(|value| *value > 0.0)
+        .fold((f64::INFINITY, 0.0_f64), |(least, most), value| (least.min(value), most.max(value)));
+    let first = least.log10().floor();
+    least.is_finite().then(|| (first, most.log10().ceil().max(first + 1.0)))
+}
+
+/// Curves over two logarithmic axes; dashes tell the curves of one tone apart, names stand at their ends.
+pub(crate) fn curves(curves: &[Curve], across: &Axis<'_>, up: &Axis<'_>, describe: &str) -> String {
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let (Some((left, right)), Some((low, high))) =
+        (decades(points().map(|(x, _)| *x)), decades(points().map(|(_, y)| *y)))
+    else {
+        return String::new();
+    };
+    let width = WIDTH - TICKS - NAMES;
+    let x = |value: f64| TICKS + (value.log10() - left) / (right - left) * width;
+    let y = |value: f64| HEIGHT - (value.log10() - low) / (high - low) * HEIGHT;
+    let mut out = open(HEIGHT + 16.0, describe);
+    for exponent in whole(left, right) {
+        let value = 10_f64.powf(exponent);
+        grid(&mut out, x(value), HEIGHT, &(across.tick)(value));
+    }
+    for exponent in whole(low, high) {
+        let value = 10_f64.powf(exponent);
+        let _ = write!(
+            out,
+            "<line class=\"grid\" x1=\"{TICKS}\" x2=\"{:.1}\" y1=\"{1:.1}\" y2=\"{1:.1}\"/><text class=\"tick left\" x=\"{2:.1}\" y=\"{3:.1}\">{4}</text>",
+            TICKS + width,
+            y(value),
+            TICKS - 5.0,
+            y(value) + 4.0,
+            escape(&(up.tick)(value))
+        );
+    }
+    let mut names: Vec<(f64, &Curve)> = Vec::new();
+    for (number, curve) in curves.iter().enumerate() {
+        let path: Vec<String> = curve
+            .points
+            .iter()
+            .map(|(at, value)| format!("{:.1} {:.1}", x(*at), y(*value)))
+            .collect();
+        let Some((_, last)) = curve.points.last() else { continue };
+        let class = curve.tone.class();
+        let dashes = if curve.tone == Tone::Ours { 0 } else { number % 4 };
+        let _ = write!(out, "<path class=\"curve {class} d{dashes}\" d=\"M{}\"/>", path.join("L"));
+        for (at, value) in &curve.points {
+            let _ = write!(
+                out,
+                "<circle class=\"{class} s1\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"2.2\"/>",
+                x(*at),
+                y(*value)
+            );
+        }
+        names.push((y(*last), curve));
+    }
+    names.sort_by(|left, right| left.0.total_cmp(&right.0));
+    let mut free = 0.0_f64;
+    for (wanted, curve) in names {
+        let at = wanted.max(free);
+        free = at + 13.0;
+        let _ = write!(
+            out,
+            "<text class=\"end {}\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            curve.tone.class(),
+            TICKS + width + 5.0,
+            at + 4.0,
+            escape(&curve.label)
+        );
+    }
+    let _ = write!(
+        out,
+        "<text class=\"tick left\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+        TICKS - 5.0,
+        -9.0,
+        escape(up.name)
+    );
+    close(&mut out, HEIGHT, across.name);
+    out.replacen("viewBox=\"0 -4", "viewBox=\"0 -18", 1)
+}
+
+/// Whole numbers of a range.
+fn whole(first: f64, last: f64) -> impl Iterator<Item = f64> {
+    std::iter::successors(Some(first), |exponent| Some(exponent + 1.0))
+        .take_while(move |exponent| *exponent <= last)
 }
 
 /// Horizontal bars from zero: length the median, whisker the range over blocks.
@@ -298,6 +407,11 @@ mod tests {
             ""
         );
         assert!(ratios(&[], "x", "nothing").ends_with("</svg>"));
+        let axis = || Axis { name: "x", tick: &|value| value.to_string() };
+        let curve = |points| Curve { label: "<x>".to_owned(), tone: Tone::Ours, points };
+        assert_eq!(curves(&[curve(Vec::new())], &axis(), &axis(), "nothing"), "");
+        let one = curves(&[curve(vec![(5.0, 7.0)])], &axis(), &axis(), "one point");
+        assert!(one.contains("&lt;x&gt;") && one.ends_with("</svg>"), "{one}");
     }
 
     #[test]

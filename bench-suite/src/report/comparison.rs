@@ -11,6 +11,7 @@ use crate::engines::contract::Durability;
 use crate::measure::statistics::{Spread, paired_ratios};
 use crate::record::file::Record;
 use crate::record::trial::Finding;
+use crate::workloads::stream::Content;
 
 /// The name of a cell, and its unit.
 type Condition = (String, &'static str);
@@ -29,10 +30,12 @@ fn readings(record: &Record) -> Readings {
             engines.entry(engine.to_owned()).or_default().push((block, value));
         }
     };
-    let volatile = record.cells.iter().map(|cell| (Durability::D0, cell));
-    let lasting = record.files.cells.iter().map(|cell| (cell.durability, &cell.cell));
-    for (class, cell) in volatile.chain(lasting) {
+    let volatile = record.cells.iter().map(|cell| (Durability::D0, Content::default(), cell));
+    let lasting = record.files.cells.iter();
+    let lasting = lasting.map(|cell| (cell.durability, cell.values, &cell.cell));
+    for (class, values, cell) in volatile.chain(lasting) {
         let name = cells::workload(class, cell.workload, cell.entries, cell.threads);
+        let name = cells::with_values(name, values);
         add(name.clone(), OPS, &cell.engine, cell.block, cell.ops_a_second() / 1e6);
         if let Some(bytes) = cell.bytes_an_entry() {
             add(name, "bytes an entry", &cell.engine, cell.block, bytes);
@@ -45,6 +48,10 @@ fn readings(record: &Record) -> Readings {
             Finding::Growth(found) => (OPS, f64::from(found.entries) / found.seconds / 1e6),
             Finding::HotKey(found) => (OPS, found.speed.ops_a_second() / 1e6),
             Finding::Overwrite(found) => (OPS, found.speed.ops_a_second() / 1e6),
+            Finding::Latency(found) => match found.latencies.quantile(0.99) {
+                Some(p99) => ("µs, p99", p99 as f64 / 1e3),
+                None => continue,
+            },
             Finding::Memory(found) => {
                 ("bytes an entry", found.grown_bytes as f64 / f64::from(found.entries))
             }
@@ -52,7 +59,7 @@ fn readings(record: &Record) -> Readings {
         add(cells::finding(&trial.finding), unit, &trial.engine, trial.block, value);
     }
     for facts in &record.files.facts {
-        let class = facts.durability.name();
+        let class = cells::with_values(facts.durability.name().to_owned(), facts.values);
         let written = facts.written_bytes as f64 / facts.set_bytes.max(1) as f64;
         let (engine, block) = (facts.engine.as_str(), facts.block);
         add(format!("{class}, written"), "bytes a byte set", engine, block, written);

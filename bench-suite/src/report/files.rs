@@ -12,6 +12,7 @@ use crate::measure::statistics::Spread;
 use crate::record::files::{FileCell, FileFacts, FileStore, Syncs};
 use crate::record::histogram::Buckets;
 use crate::workloads::Workload;
+use crate::workloads::stream::Content;
 
 /// What was measured, apart from the engine.
 type Condition = (Durability, usize, Workload);
@@ -38,7 +39,10 @@ fn stores<'a>(
 /// Of what runs in this process: with the floors each is compared by itself, without them the best is looked for.
 fn speeds(summary: &Summary<'_>, floors: bool) -> Grid<Condition> {
     let mut grid = Grid::new(Better::More);
-    for FileCell { durability, cell } in &summary.record.files.cells {
+    for FileCell { durability, values, cell } in &summary.record.files.cells {
+        if !values.is_incompressible() {
+            continue;
+        }
         let compared = stores(summary, *durability, Group::InProcess)
             .any(|store| store.info.name == cell.engine && (floors || !store.info.floor));
         if compared {
@@ -70,8 +74,45 @@ fn of_class(summary: &Summary<'_>, class: Durability) -> Vec<Exhibit> {
     }
     exhibits.extend(latencies(summary, class));
     exhibits.extend(disk(summary, class));
+    exhibits.extend(compressible(summary, class));
     exhibits.extend(audits(summary, class));
     exhibits
+}
+
+/// Values that compress, and what of that each engine makes.
+fn compressible(summary: &Summary<'_>, class: Durability) -> Option<Exhibit> {
+    let both = [Content::Incompressible, Content::Compressible];
+    let workloads = [Workload::Load, Workload::Overwrite, Workload::Get];
+    let rows: Vec<(String, Vec<String>)> = stores(summary, class, Group::InProcess)
+        .filter_map(|store| {
+            let name = &store.info.name;
+            let own = |cell: &&crate::record::Cell| cell.engine == *name && cell.threads == 1;
+            of_content(summary, class, Content::Compressible).find(own)?;
+            let speed = |workload: Workload| {
+                let cells = of_content(summary, class, Content::Compressible).filter(own);
+                let cells = cells.filter(|cell| cell.workload == workload);
+                Spread::of(cells.map(|cell| cell.ops_a_second() / 1e3))
+                    .map_or_else(dash, |spread| format::three(spread.median))
+            };
+            let disk = |values: Content| {
+                let facts = summary.record.files.facts.iter().filter(|facts| {
+                    facts.durability == class && facts.engine == *name && facts.values == values
+                });
+                Spread::of(facts.map(|facts| facts.loaded_bytes as f64 / f64::from(facts.entries)))
+                    .map_or_else(dash, |spread| format!("{:.0}", spread.median))
+            };
+            Some((label(store), workloads.map(speed).into_iter().chain(both.map(disk)).collect()))
+        })
+        .collect();
+    (!rows.is_empty()).then(|| Exhibit {
+        title: format!("Class {}, values that compress 2:1: k ops/s, and bytes an entry on disk", class.name()),
+        sentence: "One thread. Disk: blocks of all files after the load for each entry, key and value included, with values that do not compress and with \
+                   those that do."
+            .to_owned(),
+        headings: ["load", "overwrite", "get", "disk, random", "disk, 2:1"].map(str::to_owned).into(),
+        rows,
+        sums: Vec::new(),
+    })
 }
 
 /// A part of the page for each class, which never share one.
@@ -99,7 +140,8 @@ fn charts(summary: &Summary<'_>, class: Durability) -> String {
     let chart = |workload: Workload| {
         let rows: Vec<Bars> = stores(summary, class, Group::InProcess)
             .map(|store| Bars {
-                label: label(store),
+                // The version would not fit; the tables have it.
+                label: label(store).replace(&format!(" {}", store.info.version), ""),
                 tone: Tone::of(&store.info),
                 values: threads
                     .iter()
@@ -147,8 +189,17 @@ fn cells_of<'a>(
     summary: &Summary<'a>,
     class: Durability,
 ) -> impl Iterator<Item = &'a crate::record::Cell> {
+    of_content(summary, class, Content::Incompressible)
+}
+
+fn of_content<'a>(
+    summary: &Summary<'a>,
+    class: Durability,
+    values: Content,
+) -> impl Iterator<Item = &'a crate::record::Cell> {
     let cells = summary.record.files.cells.iter();
-    cells.filter(move |cell| cell.durability == class).map(|cell| &cell.cell)
+    let cells = cells.filter(move |cell| cell.durability == class && cell.values == values);
+    cells.map(|cell| &cell.cell)
 }
 
 fn throughput(
@@ -259,6 +310,7 @@ fn disk(summary: &Summary<'_>, class: Durability) -> Option<Exhibit> {
             let own: Vec<&FileFacts> = all
                 .iter()
                 .filter(|facts| facts.durability == class && facts.engine == store.info.name)
+                .filter(|facts| facts.values.is_incompressible())
                 .collect();
             let median = |value: &dyn Fn(&FileFacts) -> f64| {
                 Spread::of(own.iter().map(|facts| value(facts))).map(|spread| spread.median)

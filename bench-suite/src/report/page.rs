@@ -29,6 +29,11 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
     parts.extend(sections::socket(summary));
     parts.push(part("caches", "Caches", "Caches and full stores", format!("{exhibits}{again}")));
     parts.extend(files::parts(summary));
+    let paced = [Durability::D0, Durability::D1].map(|class| {
+        let charts = experiments::latency::charts(summary, class);
+        if charts.is_empty() { charts } else { format!("<div class=\"charts\">{charts}</div>") }
+    });
+    parts.push(part("latency", "Latency", "Latency in an open loop", paced.concat()));
     parts.push(part("method", "Method", "How it was measured", method(summary)));
     parts.push(part("settings", "Settings", "Settings of each engine", engines(summary)));
     parts.push(part("machine", "Machine", "Machine and command", environment(summary)));
@@ -150,7 +155,7 @@ fn method(summary: &Summary<'_>) -> String {
         "Each engine is first held to a contract (what it stores is what it returns, misses miss, overwrites, counters, batches); one that fails gets no row.".to_owned(),
         format!("{} blocks; in each, every engine runs in a process of its own, one after the other in random order. Numbers are medians over blocks; ratios are of pairs within a block. Intervals are 95 % bootstrap intervals of the median, of up to six blocks their range. If a ratio's interval spans 1, the page says no difference.", run.blocks),
         "Closed loop for a fixed time; slow engines do fewer operations, never other ones. A load runs to its end.".to_owned(),
-        format!("Latencies are sampled inside the closed loop (one call in so many, as recorded), with the clock's {} ns included. A closed loop hides waiting that an open one would show. A quantile needs 100/(1-q) samples; with fewer there is a dash. A batch or pipeline is one call.", run.environment.timer_ns),
+        format!("Latencies of throughput cells are sampled inside the closed loop (one call in so many, as recorded), with the clock's {} ns included. A closed loop hides waiting; the part on latency has an open one. A quantile needs 100/(1-q) samples; with fewer there is a dash. A batch or pipeline is one call.", run.environment.timer_ns),
         "Bytes an entry: growth of resident memory from before opening to after the load, over the entries; of the server's process for Redis; for RocksDB including its files where they lie in memory.".to_owned(),
         "Engines with a budget get twice the live data. Maps take what they need. Huge pages are asked for by all: Nyala by itself, the others through glibc's allocator; Redis runs as packaged.".to_owned(),
     ];

@@ -49,7 +49,7 @@ fn workloads(unit: &Unit) -> Vec<String> {
         Stage::Store { workloads, .. }
         | Stage::Files { step: Step::Measure { workloads, .. }, .. } => names(workloads),
         Stage::Replay { .. } => vec!["cache-aside".to_owned()],
-        Stage::Experiment(_) | Stage::Files { .. } => vec!["-".to_owned()],
+        Stage::Experiment(_) | Stage::Files { .. } => vec!["".to_owned()],
     }
 }
 

@@ -27,6 +27,7 @@ use keys::KeySpace;
 use stream::Values;
 
 pub(crate) use cache_aside::{Passes, passes, replay};
+pub(crate) use zipf_mix::ops as mixed_ops;
 
 /// What is measured. The order is that of tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

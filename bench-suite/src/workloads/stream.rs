@@ -1,5 +1,7 @@
 //! Streams of operations, generated before the clock starts and the same for every engine.
 
+use serde::{Deserialize, Serialize};
+
 use super::keys::{KeySpace, Random, Space};
 use crate::engines::contract::Key;
 
@@ -32,6 +34,23 @@ pub(crate) struct Op {
     pub(crate) kind: Kind,
 }
 
+/// What values are made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Content {
+    #[default]
+    Incompressible,
+    /// Every other eight bytes are the same everywhere, so that compression halves them.
+    Compressible,
+}
+
+impl Content {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    pub(crate) fn is_incompressible(&self) -> bool {
+        *self == Content::Incompressible
+    }
+}
+
 /// The values that sets store.
 #[derive(Debug)]
 pub(crate) struct Values {
@@ -40,9 +59,17 @@ pub(crate) struct Values {
 
 impl Values {
     pub(crate) fn new(seed: u64) -> Values {
+        Values::of(Content::Incompressible, seed)
+    }
+
+    pub(crate) fn of(content: Content, seed: u64) -> Values {
         let mut random = Random::new(seed, 0x0076_616c);
         let words = (POOL_BYTES + LONGEST).div_ceil(8);
-        Values { pool: (0..words).flat_map(|_| random.next().to_le_bytes()).collect() }
+        let word = |number: usize| match content {
+            Content::Compressible if number % 2 == 1 => *b"the same",
+            _ => random.next().to_le_bytes(),
+        };
+        Values { pool: (0..words).flat_map(word).collect() }
     }
 
     /// The 64-byte value with this number.
@@ -108,6 +135,23 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 1000);
+    }
+
+    #[test]
+    fn compressible_values_halve_and_the_others_do_not() {
+        use std::io::Write;
+        for (content, expected) in
+            [(Content::Incompressible, 0.95..1.05), (Content::Compressible, 0.45..0.62)]
+        {
+            let values = Values::of(content, 1);
+            let all: Vec<u8> =
+                (0..1000).flat_map(|number| values.at(number * 977).to_vec()).collect();
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&all).unwrap();
+            let share = encoder.finish().unwrap().len() as f64 / all.len() as f64;
+            assert!(expected.contains(&share), "{content:?}: {share}");
+        }
     }
 
     #[test]

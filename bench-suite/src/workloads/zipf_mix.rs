@@ -15,13 +15,16 @@ pub(crate) fn run<E: Engine>(
     workload: Workload,
     reads: f64,
 ) -> Result<Outcome> {
+    let streams = frame.streams(|thread| ops(frame, workload, reads, thread))?;
+    execute_in_turn(engine, frame, workload, &streams)
+}
+
+/// The stream of one thread.
+pub(crate) fn ops(frame: &Frame, workload: Workload, reads: f64, thread: usize) -> Vec<Op> {
     let law = Zipf::new(frame.entries, stream::ZIPF_EXPONENT);
     let order = frame.scrambled();
-    let streams: Vec<Vec<Op>> = frame.streams(|thread| {
-        let mut random = frame.random(workload, thread);
-        (0..frame.stream_len).map(|_| draw(frame, &law, order, reads, &mut random)).collect()
-    })?;
-    execute_in_turn(engine, frame, workload, &streams)
+    let mut random = frame.random(workload, thread);
+    (0..frame.stream_len).map(|_| draw(frame, &law, order, reads, &mut random)).collect()
 }
 
 fn draw(frame: &Frame, law: &Zipf, order: &[u32], reads: f64, random: &mut Random) -> Op {

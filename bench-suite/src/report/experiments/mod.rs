@@ -5,6 +5,7 @@ pub(in crate::report) mod grid;
 mod growth;
 mod hit_ratio;
 mod hot_key;
+pub(in crate::report) mod latency;
 mod memory;
 mod overwrite;
 
@@ -41,6 +42,7 @@ fn all(summary: &Summary<'_>) -> Vec<Findings> {
         hot_key::findings(summary),
         overwrite::findings(summary),
         memory::findings(summary),
+        latency::findings(summary),
     ]
 }
 
