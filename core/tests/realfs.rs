@@ -118,8 +118,16 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if self.mounted {
-            let _ = Command::new("umount").arg(&self.path).output();
+        // A process that another test is starting has what is open here until it becomes its program.
+        for _ in 0..200 {
+            if !self.mounted {
+                break;
+            }
+            let done = Command::new("umount").arg(&self.path).output();
+            self.mounted = !done.is_ok_and(|done| done.status.success());
+            if self.mounted {
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
         if let Some(image) = &self.image {
             let _ = fs::remove_file(image);
