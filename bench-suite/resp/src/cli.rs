@@ -40,8 +40,8 @@ nyala-resp [OPTIONS]
 SIZE is a number of bytes, or of k, m or g. Ends with SIGINT or SIGTERM; nothing is kept.
 ";
 
-pub(crate) fn main() -> ExitCode {
-    let settings = match parse(std::env::args_os().skip(1)) {
+pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let settings = match parse(arguments) {
         Ok(Some(settings)) => settings,
         Ok(None) => return say(HELP),
         Err(error) => {
