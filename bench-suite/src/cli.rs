@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::calibrate;
 use crate::engines::{self, Listed};
 use crate::experiments::Experiment;
 use crate::fault::{Context, Fault, Result};
@@ -34,7 +35,8 @@ const APART: u8 = 3;
 const LEAST: f64 = 90.0;
 
 /// As messages name them.
-const COMMANDS: &str = "run, cache, files, report, diff, verify, tables, cells and engines";
+const COMMANDS: &str =
+    "run, cache, files, report, diff, verify, tables, cells, engines and calibrate";
 
 /// What the arguments ask for.
 enum Request {
@@ -44,6 +46,7 @@ enum Request {
     Tables { file: PathBuf, into: Option<PathBuf> },
     Cells { profile: &'static Profile, into: Option<PathBuf> },
     Engines(Vec<&'static Listed>),
+    Calibrate { requests: u32 },
     Diff { files: [PathBuf; 2], cells: Vec<String>, least: f64 },
     Verify { file: PathBuf, order: Box<Order>, out: PathBuf, cells: Vec<String>, least: f64 },
     Introduce(&'static Listed),
@@ -88,7 +91,8 @@ fn help() -> String {
          nyala-bench cells [--profile NAME] [--into DOCUMENT]\n\
          nyala-bench engines [--engines A,B]\n\
          nyala-bench diff FILE FILE [--cells TEXT].. [--least PERCENT]\n\
-         nyala-bench verify FILE [--cells TEXT].. [--engines A,B] [--out DIR] [--least PERCENT]\n\n\
+         nyala-bench verify FILE [--cells TEXT].. [--engines A,B] [--out DIR] [--least PERCENT]\n\
+         nyala-bench calibrate [--requests N]\n\n\
          run measures, writes DIR/latest.jsonl and DIR/index.html and prints tables.\n\
          cache does the same for experiments on caches and full stores: {}.\n\
          files does the same for stores in files, in the durability classes D1 (survives kill -9), D2 (a power cut loses at most\n\
@@ -99,6 +103,7 @@ fn help() -> String {
          engines opens every engine in every class and prints how it is set, in Markdown.\n\
          diff compares two records cell by cell: medians, their ratio, Nyala's ratio to each engine, and whether intervals overlap.\n\
          verify runs the command of a record again, or some cells of it, and compares the two.\n\
+         calibrate measures redis-server with redis-benchmark and with the client that asks servers here, in turns, and prints both.\n\
          Exit status: 0, and for diff and verify that enough of Nyala's ratios overlap; {FAILED} something failed; {WRONG_ARGUMENTS} wrong\n\
          arguments; {APART} too few overlap.\n\n\
          --profile NAME  how much is measured (default quick, for cache cache-full, for files files-full):\n{profiles}{cache_profiles}{file_profiles}\
@@ -112,10 +117,14 @@ fn help() -> String {
          --cells TEXT    only what has a cell in whose name TEXT stands, as diff prints it: `get, 1 M entries`; may be repeated\n\
          --least PERCENT of Nyala's ratios that have to overlap (default {LEAST})\n\
          --resume        go on behind the last whole block of the record in --out, which an interrupted run of the same command left\n\
+         --requests N    requests one by one of a turn of calibrate, {} to {} (default {})\n\
          --out DIR       where results go (default {DEFAULT_OUT}, of verify {VERIFY_OUT})\n\
          --seed N        seed of keys, streams and order, 0 to 2^64-1 (default {DEFAULT_SEED})\n",
         experiment_names(),
-        engine_names()
+        engine_names(),
+        calibrate::ALLOWED.start(),
+        calibrate::ALLOWED.end(),
+        calibrate::REQUESTS
     )
 }
 
@@ -146,6 +155,7 @@ fn execute(request: Request) -> Result<bool> {
             publish("cells", profile.name, &report::plan::markdown(profile), into.as_deref())?;
         }
         Request::Engines(list) => print!("{}", engines::settings::markdown(&list)?),
+        Request::Calibrate { requests } => calibrate::run(requests)?,
         Request::Help => print!("{}", help()),
         Request::Run { order, out } => show(&measure(&order, &out)?)?,
         Request::Report { file } => show(&file)?,

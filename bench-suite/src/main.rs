@@ -9,6 +9,7 @@
     reason = "sizes and positions of a 64-bit machine; entries fit in 32 bits by their type"
 )]
 
+mod calibrate;
 mod cells;
 mod cli;
 mod engines;
@@ -24,5 +25,9 @@ mod workloads;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    // The server that stands beside Redis is this program, too.
+    match engines::resp_server::asked_to_serve() {
+        Some(arguments) => nyala_resp::main(arguments),
+        None => cli::main(),
+    }
 }

@@ -5,7 +5,7 @@ mod list;
 use std::path::Path;
 
 use crate::engines::contract::{Durability, Home};
-use crate::engines::{Class, Listed};
+use crate::engines::{Class, Listed, way};
 use crate::experiments::{Experiment, Form, Inputs, Task};
 use crate::files::Step;
 use crate::measure::unit::{Stage, Unit};
@@ -16,6 +16,9 @@ pub(crate) use list::{ALL, CACHE, FILES};
 
 /// Threads of a replay.
 const THREADS: [usize; 2] = [1, 2];
+/// Profiles that ask servers in every way, not only over TCP by one connection a thread.
+const EVERY_WAY: [&str; 3] = ["tiny", "standard", "full"];
+
 /// One of the profiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Profile {
@@ -163,6 +166,7 @@ impl Stores {
         sizes.filter(|size| !size.without.contains(&listed.name)).any(|size| match listed.class {
             Class::Policy | Class::Files => false,
             Class::Slow => size.slow_threads.contains(&threads),
+            Class::Sockets => smallest == Some(entries) && threads == 1,
             // It does not depend on the size.
             Class::Harness => smallest == Some(entries),
             Class::Memory | Class::Cache | Class::Hardware => true,
@@ -199,6 +203,7 @@ impl Profile {
     /// Whether an engine takes part in a round.
     fn includes(&self, listed: &Listed, round: &Round) -> bool {
         match (&round.stage, listed.class) {
+            (_, Class::Sockets) if !self.asks_in(listed) => false,
             (Stage::Experiment(task), _) => task.includes(listed.name),
             (Stage::Files { step: Step::Latency { .. }, .. }, _) => PACED.contains(&listed.name),
             (Stage::Files { home, .. }, _) => listed.in_files.contains(&home.durability),
@@ -209,6 +214,11 @@ impl Profile {
                 matches!(class, Class::Memory | Class::Cache | Class::Slow)
             }
         }
+    }
+
+    /// Whether servers are asked in the ways that an engine of the list stands for.
+    fn asks_in(&self, listed: &Listed) -> bool {
+        listed.class != Class::Sockets || EVERY_WAY.contains(&self.name)
     }
 
     /// Whether an engine takes part at all.
@@ -236,7 +246,9 @@ impl Profile {
 
     /// Whether an engine takes part in what is no comparison of files.
     pub(crate) fn volatile(&self, listed: &Listed, inputs: &Inputs) -> bool {
-        let stores = self.stores.is_some() && !matches!(listed.class, Class::Policy | Class::Files);
+        let stores = self.stores.is_some()
+            && !matches!(listed.class, Class::Policy | Class::Files)
+            && self.asks_in(listed);
         let taken = |experiment: &Experiment| {
             self.experiments.contains(experiment) && experiment.engines().contains(&listed.name)
         };
@@ -280,7 +292,7 @@ fn unit(listed: &Listed, round: &Round, seed: u64, block: u32, position: u32) ->
     let mut stage = round.stage.clone();
     match &mut stage {
         // SQLite opens another database for two threads, and a server is asked by as many connections as loaded it.
-        Stage::Store { readers, .. } if listed.class == Class::Slow => {
+        Stage::Store { readers, .. } if matches!(listed.class, Class::Slow | Class::Sockets) => {
             *readers = vec![round.threads];
         }
         Stage::Files { home, .. } => home.stock = listed.is_stock(),
@@ -295,7 +307,7 @@ fn unit(listed: &Listed, round: &Round, seed: u64, block: u32, position: u32) ->
         seed,
         span_ms: round.span_ms,
         // Prefixes of the same stream: a slow engine would not come to the rest of it.
-        stream_len: if listed.class == Class::Slow {
+        stream_len: if matches!(listed.class, Class::Slow | Class::Sockets) {
             round.stream_len / 4
         } else {
             round.stream_len
@@ -316,8 +328,12 @@ pub(crate) fn estimate_seconds(unit: &Unit) -> f64 {
     let load_ns = listed.map_or(0.0, |listed| f64::from(listed.load_ns));
     let span = unit.span_ms as f64 / 1000.0;
     let streams = unit.stream_len as f64 * PREPARATION_NS / 1e9;
-    // Redis is asked in two depths of pipeline.
-    let passes = if unit.engine == "redis" { 2.0 } else { 1.0 };
+    // Servers are asked in many ways: two servers, and PING beside all workloads.
+    let passes = match unit.engine.as_str() {
+        "redis" | "nyala-resp" => way::FEW.len() as f64,
+        "sockets" => 2.5 * way::MORE.len() as f64,
+        _ => 1.0,
+    };
     match &unit.stage {
         Stage::Store { entries, workloads, readers } => {
             let load_ns =
@@ -386,7 +402,8 @@ mod tests {
         let quick = ALL[2];
         let units = quick.block(&everybody(), None, &Inputs::everything(), 1, 0);
         for unit in &units {
-            let slow = ["redis", "sqlite", "rocksdb"].contains(&unit.engine.as_str());
+            let slow = ["redis", "nyala-resp", "sockets", "sqlite", "rocksdb"]
+                .contains(&unit.engine.as_str());
             match unit.stage {
                 Stage::Store { entries: 5_000_000, .. } => assert!(!slow, "{}", unit.engine),
                 Stage::Store { .. } if slow => assert_eq!(unit.threads, 1, "{}", unit.engine),
@@ -395,6 +412,15 @@ mod tests {
         }
         for engine in ["redis", "moka", "quick_cache"] {
             assert!(units.iter().any(|unit| unit.engine == engine), "{engine}");
+        }
+    }
+
+    #[test]
+    fn every_way_is_asked_where_it_should_be() {
+        for profile in &ALL {
+            let units = profile.block(&everybody(), None, &Inputs::everything(), 1, 0);
+            let found = units.iter().filter(|unit| unit.engine == "sockets").count();
+            assert_eq!(found, usize::from(EVERY_WAY.contains(&profile.name)), "{}", profile.name);
         }
     }
 

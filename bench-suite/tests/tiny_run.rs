@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const ALWAYS_THERE: [&str; 12] = [
+const ALWAYS_THERE: [&str; 16] = [
     "nyala",
     "hashbrown",
     "dashmap",
@@ -16,6 +16,10 @@ const ALWAYS_THERE: [&str; 12] = [
     "lru",
     "s3fifo",
     "sqlite",
+    "nyala-resp-p1",
+    "nyala-resp-p32",
+    "nyala-resp-unix-p8",
+    "nyala-resp-c50-p1",
     "noop",
     "roofline",
 ];
@@ -341,13 +345,76 @@ fn check_trials(trials: &[&Value]) {
     }
 }
 
+/// Whose parent a process is.
+fn children(parent: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let processes = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parent_of = |process: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+    };
+    processes.filter(|process| parent_of(*process) == Some(parent)).collect()
+}
+
+/// Waits for at most a minute.
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..6000 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("{what} did not happen");
+}
+
+#[test]
+fn a_server_ends_with_the_process_that_was_to_stop_it() {
+    let folder = Folder::new("killed");
+    let out = folder.0.to_str().unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_nyala-bench"))
+        .args(["run", "--profile", "smoke", "--engines", "nyala-resp", "--out", out])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let (measuring, server) = wait_for("a server", || {
+        let measuring = children(run.id()).into_iter().next()?;
+        Some((measuring, children(measuring).into_iter().next()?))
+    });
+    Command::new("kill").args(["-KILL", &measuring.to_string()]).status().unwrap();
+    wait_for("the end of the server", || {
+        let gone = std::fs::read_to_string(format!("/proc/{server}/stat"))
+            .map_or(true, |stat| stat.contains(") Z "));
+        gone.then_some(())
+    });
+    let _ = run.kill();
+    run.wait().unwrap();
+}
+
+#[test]
+fn the_client_is_laid_beside_redis_benchmark() {
+    let output = bench(&["calibrate", "--requests", "200"]);
+    let (table, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        assert!(errors.contains("apt-get install redis-"), "{errors}");
+        return;
+    }
+    for row in ["SET, pipeline 1 ", "GET, pipeline 1 ", "SET, pipeline 32", "GET, pipeline 32"] {
+        assert!(table.contains(row), "{row} is missing: {table}");
+    }
+}
+
 #[test]
 fn wrong_arguments_are_named_with_what_is_allowed() {
-    let cases: [(&[&str], &[&str]); 26] = [
+    let cases: [(&[&str], &[&str]); 28] = [
         (&[], &["run", "report"]),
         (
             &["walk"],
-            &["\"walk\"", "run, cache, files, report, diff, verify, tables, cells and engines"],
+            &[
+                "\"walk\"",
+                "run, cache, files, report, diff, verify, tables, cells, engines and calibrate",
+            ],
         ),
         (&["run", "--profile", "slow"], &["\"slow\"", "tiny, smoke, quick, standard, full"]),
         (&["run", "--engines", "nyala,leveldb"], &["\"leveldb\"", "hashbrown", "redis"]),
@@ -373,6 +440,8 @@ fn wrong_arguments_are_named_with_what_is_allowed() {
         (&["verify", "Cargo.toml"], &["Cargo.toml", "line 1"]),
         (&["verify", "Cargo.toml", "--least", "101"], &["\"101\"", "0 to 100"]),
         (&["report", "/no/such/record"], &["/no/such/record"]),
+        (&["calibrate", "--requests", "0"], &["\"0\"", "100 to 10000000"]),
+        (&["calibrate", "--seed", "1"], &["--seed"]),
     ];
     for (arguments, expected) in cases {
         let output = bench(arguments);
@@ -395,7 +464,7 @@ fn help_names_every_profile_and_engine() {
     for word in words
         .iter()
         .chain(&more)
-        .chain(&["--out", "--seed", "rocksdb", "redis"])
+        .chain(&["--out", "--seed", "rocksdb", "redis", "nyala-resp", "calibrate", "--requests"])
         .chain(&EXPERIMENTS)
     {
         assert!(text.contains(word), "{word} is missing:\n{text}");

@@ -9,6 +9,7 @@ use super::{
     COMMANDS, DEFAULT_OUT, DEFAULT_SEED, DEFAULT_TRACES, ENTRIES, LEAST, RECORD, Request,
     VERIFY_OUT, engine_names, experiment_names,
 };
+use crate::calibrate;
 use crate::engines::contract::Durability;
 use crate::engines::{self, Listed};
 use crate::experiments::{Experiment, Inputs};
@@ -35,6 +36,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> 
             "engines" => parse_engines(&mut parser),
             "diff" => parse_diff(&mut parser),
             "verify" => parse_verify(&mut parser),
+            "calibrate" => parse_calibrate(&mut parser),
             INTRODUCE => {
                 let name: String = read_order(&mut parser)?;
                 engine(&name).map(Request::Introduce)
@@ -290,6 +292,28 @@ fn parse_report(parser: &mut lexopt::Parser) -> Result<Request> {
         return Err(Fault::new(format!("report: there is no file {}", file.display())));
     }
     Ok(Request::Report { file })
+}
+
+fn parse_calibrate(parser: &mut lexopt::Parser) -> Result<Request> {
+    let mut requests = calibrate::REQUESTS;
+    while let Some(argument) = parser.next().context(|| "calibrate".to_owned())? {
+        match argument {
+            Long("requests") => {
+                let (text, allowed) = (text_of(parser, "--requests")?, calibrate::ALLOWED);
+                let number = text.parse().ok().filter(|number| allowed.contains(number));
+                requests = number.ok_or_else(|| {
+                    Fault::new(format!(
+                        "--requests: {text:?} is no whole number from {} to {}",
+                        allowed.start(),
+                        allowed.end()
+                    ))
+                })?;
+            }
+            Long("help") | Short('h') => return Ok(Request::Help),
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(Request::Calibrate { requests })
 }
 
 /// A record that a command takes.

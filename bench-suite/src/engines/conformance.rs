@@ -29,6 +29,36 @@ pub(crate) fn check<E: Engine>(engine: &E, turn: u64, extent: Extent) -> Result<
     run(&mut session, SEED + turn, extent).map_err(|fault| refused(&name, &fault))
 }
 
+/// The same of a session whose operations travel over several connections and come in any order: none depends on another here.
+/// That each connection does as it should is for `check` to say.
+pub(crate) fn check_crowd<E: Engine>(engine: &E, turn: u64, extent: Extent) -> Result<()> {
+    let name = engine.info().name;
+    let mut session = engine.session()?;
+    crowd(&mut session, SEED + turn, extent).map_err(|fault| refused(&name, &fault))
+}
+
+fn crowd(session: &mut impl Session, seed: u64, extent: Extent) -> Result<()> {
+    let (keys, values) = (KeySpace::named(Space::Entries, seed), Values::new(seed));
+    let mut out = Vec::new();
+    for kind in [Kind::Set, Kind::Get] {
+        let ops: Vec<Op> = (0..extent.entries)
+            .map(|entry| Op { key: keys.key(entry), value: entry, kind })
+            .collect();
+        let (mut tally, mut expected) = (Tally::default(), Tally::default());
+        for group in ops.chunks(session.depth()) {
+            session.execute(group, &values, &mut out, &mut tally)?;
+        }
+        if kind == Kind::Get {
+            (0..extent.entries).for_each(|entry| expected.hit(values.at(entry)));
+        }
+        expect(
+            "reads over several connections return other bytes than were stored",
+            tally == expected,
+        )?;
+    }
+    Ok(())
+}
+
 fn refused(name: &str, fault: &Fault) -> Fault {
     Fault::new(format!(
         "{name} fails the conformance check, so its numbers would mean nothing: {fault}"

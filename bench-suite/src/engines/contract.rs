@@ -110,7 +110,7 @@ pub(crate) struct Counts {
 pub(crate) enum Group {
     /// Called as a function in the measured process.
     InProcess,
-    /// Reached over loopback TCP, in a process of its own.
+    /// Reached over a socket of this machine, in a process of its own.
     Socket,
 }
 

@@ -17,16 +17,19 @@ mod papaya;
 pub(crate) mod pwrite;
 mod quick_cache;
 mod redb;
-pub(crate) mod redis;
-mod redis_server;
+pub(crate) mod redis_server;
+pub(crate) mod remote;
 mod resp;
+pub(crate) mod resp_server;
 mod rocksdb;
 mod rocksdb_api;
 mod roofline;
 mod s3fifo;
 mod scc;
+pub(crate) mod server;
 pub(crate) mod settings;
 mod sqlite;
+pub(crate) mod way;
 pub(crate) mod words;
 
 #[cfg(test)]
@@ -35,9 +38,13 @@ pub(crate) use nyala::Nyala;
 use std::sync::Arc;
 
 use crate::fault::Result;
+use crate::measure::sockets;
 use crate::measure::unit::{self, Emit, Unit};
-use conformance::{Extent, check};
+use conformance::{Extent, check, check_crowd};
 use contract::{Config, Durability, Engine, Info};
+use remote::{Ping, Remote};
+use server::Server;
+use way::Way;
 
 /// How an engine enters the plan: which sizes it is asked for, and what the estimate of time assumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +61,8 @@ pub(crate) enum Class {
     Harness,
     /// A storage engine or a server: the common size only.
     Slow,
+    /// Servers once more, asked in more ways: in long profiles only, on one thread at the smallest size.
+    Sockets,
     /// It lives in files, and nowhere else.
     Files,
 }
@@ -74,7 +83,7 @@ pub(crate) struct Listed {
 }
 
 /// Every engine, in the order of tables. A new one needs its file and its line here.
-pub(crate) const ALL: [Listed; 21] = [
+pub(crate) const ALL: [Listed; 23] = [
     Listed {
         name: "nyala",
         class: Class::Memory,
@@ -217,7 +226,23 @@ pub(crate) const ALL: [Listed; 21] = [
         in_files: &Durability::OF_FILES,
         load_ns: 2600,
         introduce: redis_rows,
-        measure: unit::measure_redis,
+        measure: sockets::measure_redis,
+    },
+    Listed {
+        name: "nyala-resp",
+        class: Class::Slow,
+        in_files: &[],
+        load_ns: 900,
+        introduce: resp_rows,
+        measure: sockets::measure_resp,
+    },
+    Listed {
+        name: "sockets",
+        class: Class::Sockets,
+        in_files: &[],
+        load_ns: 3500,
+        introduce: more_rows,
+        measure: sockets::measure_more,
     },
     Listed {
         name: "pwrite",
@@ -283,19 +308,44 @@ fn floor<E: Engine>() -> Result<Vec<Info>> {
     Ok(vec![E::open(&small(1))?.info()])
 }
 
-fn redis_rows() -> Result<Vec<Info>> {
-    redis::Redis::available()?;
-    let server = Arc::new(redis_server::Server::start(None)?);
+/// Rows of a server, held to its contract in every way.
+fn rows(server: &Arc<Server>, ways: &[Way]) -> Result<Vec<Info>> {
     let mut infos = Vec::new();
-    for (turn, depth) in (0..).zip(redis::DEPTHS) {
-        let redis = redis::Redis::on(&server, depth);
-        check(&redis, turn, Extent::FULL)?;
-        infos.push(redis.info());
+    for (turn, way) in (0..).zip(ways) {
+        let remote = Remote::on(server, *way);
+        if way.connections == 1 {
+            check(&remote, turn, Extent::FULL)?;
+        } else {
+            check_crowd(&remote, turn, Extent::FULL)?;
+        }
+        infos.push(remote.info());
     }
-    infos.extend(redis::DEPTHS.map(|depth| redis::Ping::on(&server, depth).info()));
     Ok(infos)
 }
 
-pub(crate) fn redis_server() -> Result<Arc<redis_server::Server>> {
-    redis_server::Server::start(None).map(Arc::new)
+fn floors(server: &Arc<Server>, ways: &[Way]) -> Vec<Info> {
+    ways.iter().map(|way| Ping::on(server, *way).info()).collect()
+}
+
+fn redis_rows() -> Result<Vec<Info>> {
+    redis_server::available()?;
+    let server = Arc::new(redis_server::start(None)?);
+    Ok([rows(&server, &way::FEW)?, floors(&server, &way::FEW)].concat())
+}
+
+fn resp_rows() -> Result<Vec<Info>> {
+    let server = Arc::new(resp_server::start(small(1).budget_bytes)?);
+    rows(&server, &way::FEW)
+}
+
+/// What needs no Redis is there without it.
+fn more_rows() -> Result<Vec<Info>> {
+    let server = Arc::new(resp_server::start(small(1).budget_bytes)?);
+    let mut infos = rows(&server, &way::MORE)?;
+    if redis_server::available().is_ok() {
+        let server = Arc::new(redis_server::start(None)?);
+        infos.extend(rows(&server, &way::MORE)?);
+        infos.extend(floors(&server, &way::MORE));
+    }
+    Ok(infos)
 }

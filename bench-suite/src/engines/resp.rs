@@ -4,6 +4,8 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::ops::Range;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use crate::fault::{Context, Fault, Result};
 
@@ -41,7 +43,7 @@ pub(crate) fn parse(buffer: &[u8], from: usize) -> Result<Option<(Reply, usize)>
                 return Ok(Some((Reply::Bulk(None), after)));
             };
             let Some(end) = after.checked_add(length).and_then(|end| end.checked_add(2)) else {
-                return Err(Fault::new(format!("Redis announced a string of {length} bytes")));
+                return Err(Fault::new(format!("the server announced a string of {length} bytes")));
             };
             if buffer.len() < end {
                 return Ok(None);
@@ -50,7 +52,7 @@ pub(crate) fn parse(buffer: &[u8], from: usize) -> Result<Option<(Reply, usize)>
         }
         other => {
             return Err(Fault::new(format!(
-                "Redis sent a reply that starts with byte {other:#04x}"
+                "the server sent a reply that starts with byte {other:#04x}"
             )));
         }
     };
@@ -65,7 +67,7 @@ fn number(digits: &[u8]) -> Result<i64> {
     };
     let wrong = || {
         Fault::new(format!(
-            "Redis sent {:?} where a number belongs",
+            "the server sent {:?} where a number belongs",
             String::from_utf8_lossy(digits)
         ))
     };
@@ -85,10 +87,58 @@ fn number(digits: &[u8]) -> Result<i64> {
     Ok(if negative { -sum } else { sum })
 }
 
+/// Where a server listens.
+#[derive(Debug, Clone)]
+pub(crate) enum Address {
+    /// A port of 127.0.0.1.
+    Tcp(u16),
+    Unix(PathBuf),
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn connect(address: &Address) -> Result<Stream> {
+        match address {
+            Address::Tcp(port) => {
+                let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, *port))
+                    .context(|| format!("cannot connect to 127.0.0.1:{port}"))?;
+                stream
+                    .set_nodelay(true)
+                    .context(|| "cannot switch Nagle's algorithm off".to_owned())?;
+                Ok(Stream::Tcp(stream))
+            }
+            Address::Unix(path) => UnixStream::connect(path)
+                .map(Stream::Unix)
+                .context(|| format!("cannot connect to {}", path.display())),
+        }
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.write_all(bytes),
+            Stream::Unix(stream) => stream.write_all(bytes),
+        }
+    }
+
+    #[inline]
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(into),
+            Stream::Unix(stream) => stream.read(into),
+        }
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Stream,
     request: Vec<u8>,
     received: Vec<u8>,
     filled: usize,
@@ -96,10 +146,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn connect(port: u16) -> Result<Client> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .context(|| format!("cannot connect to Redis at 127.0.0.1:{port}"))?;
-        stream.set_nodelay(true).context(|| "cannot switch Nagle's algorithm off".to_owned())?;
+    pub(crate) fn connect(address: &Address) -> Result<Client> {
+        let stream = Stream::connect(address)?;
         Ok(Client {
             stream,
             request: Vec::with_capacity(1 << 16),
@@ -145,7 +193,7 @@ impl Client {
 
     #[inline]
     pub(crate) fn send(&mut self) -> Result<()> {
-        self.stream.write_all(&self.request).context(|| "cannot write to Redis".to_owned())?;
+        self.stream.write_all(&self.request).context(|| "cannot write to the server".to_owned())?;
         self.request.clear();
         Ok(())
     }
@@ -158,7 +206,7 @@ impl Client {
                 self.parsed = end;
                 if let Reply::Error(text) = reply {
                     let text = String::from_utf8_lossy(&self.received[text]).into_owned();
-                    return Err(Fault::new(format!("Redis answered: {text}")));
+                    return Err(Fault::new(format!("the server answered: {text}")));
                 }
                 return Ok(reply);
             }
@@ -182,9 +230,9 @@ impl Client {
         let read = self
             .stream
             .read(&mut self.received[self.filled..])
-            .context(|| "cannot read from Redis".to_owned())?;
+            .context(|| "cannot read from the server".to_owned())?;
         if read == 0 {
-            return Err(Fault::new("Redis closed the connection"));
+            return Err(Fault::new("the server closed the connection"));
         }
         self.filled += read;
         Ok(())

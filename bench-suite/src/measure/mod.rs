@@ -5,6 +5,7 @@ pub(crate) mod child;
 pub(crate) mod closed_loop;
 pub(crate) mod process;
 pub(crate) mod progress;
+pub(crate) mod sockets;
 pub(crate) mod statistics;
 pub(crate) mod threads;
 pub(crate) mod unit;

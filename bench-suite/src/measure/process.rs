@@ -36,9 +36,18 @@ fn kib_of(path: &str, name: &str) -> Result<u64> {
 
 /// User and system time of this process and all its threads, in seconds.
 pub(crate) fn cpu_seconds() -> f64 {
+    cpu_seconds_by(libc::RUSAGE_SELF)
+}
+
+/// The same of all processes that this one has started, if they have ended and were waited for.
+pub(crate) fn cpu_seconds_of_ended() -> f64 {
+    cpu_seconds_by(libc::RUSAGE_CHILDREN)
+}
+
+fn cpu_seconds_by(who: libc::c_int) -> f64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: `usage` is large enough for what the call writes.
-    if unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) } != 0 {
+    if unsafe { libc::getrusage(who, usage.as_mut_ptr()) } != 0 {
         return 0.0;
     }
     // SAFETY: zeroed before and filled by the call; every bit pattern is a valid `rusage`.

@@ -9,8 +9,6 @@ use super::closed_loop;
 use super::process::{self, MachineTime};
 use super::threads::Outcome;
 use crate::engines::contract::{Config, Durability, Engine, Home, KEY_LEN};
-use crate::engines::redis::{DEPTHS, Ping, Redis};
-use crate::engines::redis_server;
 use crate::engines::words::Words;
 use crate::experiments::{self, Task};
 use crate::fault::{Fault, Result};
@@ -223,64 +221,14 @@ pub(crate) fn fetch_memory(bytes: u64) -> Result<()> {
     Ok(())
 }
 
-fn passes(unit: &Unit, file: Option<&PathBuf>, key_seed: u64) -> Result<workloads::Passes> {
+pub(super) fn passes(
+    unit: &Unit,
+    file: Option<&PathBuf>,
+    key_seed: u64,
+) -> Result<workloads::Passes> {
     let requests = match file {
         Some(path) => trace::read(path)?,
         None => trace::generate(unit.seed),
     };
     Ok(workloads::passes(&requests, unit.threads, key_seed))
-}
-
-/// Measures a unit of Redis: one server, loaded once, then asked in every depth of pipeline, and its PING floor.
-pub(crate) fn measure_redis(unit: &Unit, emit: &mut Emit<'_>) -> Result<()> {
-    if let Stage::Files { home, step } = &unit.stage {
-        return files::run::<Redis>(unit, home, step, emit);
-    }
-    let timer_ns = closed_loop::timer_ns();
-    let server = redis_server()?;
-    match &unit.stage {
-        Stage::Store { entries, workloads, .. } => {
-            let frame = unit.frame(*entries);
-            let streams = load::streams(&frame)?;
-            let mut clerk = Clerk { unit, frame: &frame, timer_ns, emit };
-            let loader = Redis::on(&server, DEPTHS[1]);
-            let memory = Memory { before_bytes: loader.memory_bytes()?, after_bytes: 0 };
-            clerk.write(&loader, Workload::Load, Some(memory), || {
-                load::run(&loader, &frame, &streams)
-            })?;
-            drop(streams);
-            for depth in DEPTHS {
-                let engine = Redis::on(&server, depth);
-                for workload in workloads {
-                    // MGET is a pipeline by itself.
-                    if *workload != Workload::BatchGet || depth == 1 {
-                        clerk.write(&engine, *workload, None, || {
-                            workloads::run(*workload, &engine, &frame)
-                        })?;
-                    }
-                }
-                let floor = Ping::on(&server, depth);
-                clerk.write(&floor, Workload::Get, None, || {
-                    workloads::run(Workload::Get, &floor, &frame)
-                })?;
-            }
-            Ok(())
-        }
-        Stage::Replay { trace } => {
-            let frame = unit.frame(0);
-            let mut clerk = Clerk { unit, frame: &frame, timer_ns, emit };
-            for (number, depth) in (1..).zip(DEPTHS) {
-                // The same requests under other keys, so that the second replay starts as cold as the first.
-                let passes = passes(unit, trace.as_ref(), unit.seed.wrapping_add(number))?;
-                let engine = Redis::on(&server, depth);
-                clerk.write(&engine, Workload::CacheAside, None, || {
-                    workloads::replay(&engine, &passes, &frame.values, unit.span())
-                })?;
-            }
-            Ok(())
-        }
-        Stage::Experiment(_) | Stage::Files { .. } => {
-            Err(Fault::new("experiments are about stores in this process"))
-        }
-    }
 }

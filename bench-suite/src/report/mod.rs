@@ -13,7 +13,7 @@ mod page;
 pub(crate) mod plan;
 mod sections;
 mod summary;
-mod table;
+pub(crate) mod table;
 mod terminal;
 
 use crate::record::file::Record;

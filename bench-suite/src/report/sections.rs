@@ -237,9 +237,11 @@ pub(crate) fn socket(summary: &Summary<'_>) -> Vec<Part> {
             .chain([memory_figure(summary, Group::Socket, entries)])
             .collect();
         let body = format!(
-            "<p>Redis is a server: a request crosses loopback TCP to another process and back, which costs more than any \
+            "<p>Redis is a server: a request crosses a socket, loopback TCP where nothing else is said, to another process and back, which costs more than any \
              store's own work. So this is another experiment, on axes of its own; do not divide these numbers by those above. The PING floor makes the same round trips \
-             for a command that touches no data: the distance to it is what Redis itself costs. Server and client share the machine's cores.</p>\
+             for a command that touches no data: the distance to it is what Redis itself costs. \
+             Nyala behind RESP is our store in a server of its own that speaks Redis's protocol, asked by the same client in the same ways: the one row that is like for like. \
+             Several connections are of one thread, which sends a request to each before it waits for the first reply. Server and client share the machine's cores.</p>\
              {LEGEND}<div class=\"charts\">{figures}</div>{}",
             numbers(summary, Group::Socket, entries)
         );

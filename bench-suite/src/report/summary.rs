@@ -84,6 +84,14 @@ impl Row {
     }
 }
 
+/// Our row that does the same work as a peer's: beside a server our store is a server too, asked in the same way.
+fn subject_beside(peer: &Info) -> Option<String> {
+    match peer.group {
+        Group::InProcess => Some(SUBJECT.to_owned()),
+        Group::Socket => peer.name.strip_prefix("redis").map(|way| format!("nyala-resp{way}")),
+    }
+}
+
 impl<'a> Summary<'a> {
     pub(crate) fn of(record: &'a Record) -> Summary<'a> {
         let mut cells: BTreeMap<Setup, BTreeMap<&str, Vec<&Cell>>> = BTreeMap::new();
@@ -182,7 +190,7 @@ impl<'a> Summary<'a> {
 
     /// Our throughput over another engine's, from pairs within a block.
     pub(crate) fn against(&self, peer: &'a Info, setup: Setup) -> Option<Duel<'a>> {
-        let ours = self.row(SUBJECT, setup)?;
+        let ours = self.row(&subject_beside(peer)?, setup)?;
         let theirs = self.row(&peer.name, setup)?;
         Some(Duel { peer, ratio: Spread::of(paired_ratios(&ours.by_block, &theirs.by_block))? })
     }

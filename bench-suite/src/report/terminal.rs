@@ -80,7 +80,9 @@ fn throughput(summary: &Summary<'_>, group: Group, entries: u32, threads: usize,
     let workloads = summary.workloads(group, entries);
     let place = match group {
         Group::InProcess => "in process",
-        Group::Socket => "over loopback TCP, another experiment: a socket lies between",
+        Group::Socket => {
+            "over a socket, another experiment: servers in processes of their own, ours too"
+        }
     };
     line(
         out,
@@ -110,10 +112,44 @@ fn throughput(summary: &Summary<'_>, group: Group, entries: u32, threads: usize,
         );
         table.row(&label(info), cells);
     }
-    if group == Group::InProcess {
-        ratios(summary, entries, threads, &workloads, &mut table);
+    match group {
+        Group::InProcess => ratios(summary, entries, threads, &workloads, &mut table),
+        Group::Socket => like_for_like(summary, entries, threads, &workloads, &mut table),
     }
     out.push_str(&table.render());
+}
+
+/// Our store as a server over Redis, asked in the same way: medians of pairs, and their range.
+fn like_for_like(
+    summary: &Summary<'_>,
+    entries: u32,
+    threads: usize,
+    workloads: &[Workload],
+    table: &mut Table,
+) {
+    let mut first = true;
+    for peer in summary.engines(Group::Socket, entries) {
+        let duels: Vec<_> = workloads
+            .iter()
+            .map(|workload| summary.against(peer, Setup { entries, threads, workload: *workload }))
+            .collect();
+        if duels.iter().all(Option::is_none) {
+            continue;
+        }
+        if std::mem::take(&mut first) {
+            table.rule();
+        }
+        table.row(
+            &format!("Nyala / {}", peer.title),
+            duels.iter().map(|duel| {
+                duel.as_ref().map_or_else(dash, |duel| {
+                    let [median, least, most] =
+                        [duel.ratio.median, duel.ratio.least, duel.ratio.most].map(format::three);
+                    format!("{median} x ({least}-{most})")
+                })
+            }),
+        );
+    }
 }
 
 /// Ourselves over the best peer and over the hardware, as medians of pairs.
