@@ -98,7 +98,7 @@ fn speeds(summary: &Summary<'_>, group: Group, entries: u32, threads: usize) -> 
     let setup = |workload| Setup { entries, threads, workload };
     let place = match group {
         Group::InProcess => "",
-        Group::Socket => ", over loopback TCP",
+        Group::Socket => ", behind a socket",
     };
     let title =
         format!("M ops/s, {}, {}{place}", format::entries(entries), format::threads(threads));
