@@ -121,7 +121,12 @@ impl Engine {
         for (number, share) in shares.iter_mut().enumerate() {
             share.write(places[(number + 1) % places.len()], moment);
         }
-        shares.iter_mut().for_each(|share| share.writer.let_held_runs_go());
+        for (share, place) in shares.iter_mut().zip(places) {
+            share.writer.let_held_runs_go();
+            if let Some(place) = place {
+                share.writer.note_share(place.lease);
+            }
+        }
         Ok(Ok(shares.iter().map(|share| share.writer.appended).sum()))
     }
 }

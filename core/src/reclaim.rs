@@ -485,11 +485,13 @@ impl<'a> Writer<'a> {
             let what = "the index checkpoint names records that are not there";
             return Err(engine.corrupt(what, victim.next));
         }
-        if let Some(file) = &engine.file
-            && self.write_milestone(file, file.lease_in(victim.segment)?, moment).is_err()
-        {
-            self.state.victim = Some(Victim { next, copied, ..victim });
-            return Ok(Step::NoRoom);
+        if let Some(file) = &engine.file {
+            let lease = file.lease_in(victim.segment)?;
+            self.settle_shares(lease)?;
+            if self.write_milestone(file, lease, moment).is_err() {
+                self.state.victim = Some(Victim { next, copied, ..victim });
+                return Ok(Step::NoRoom);
+            }
         }
         self.state.victim = None;
         let words = engine.segments.account(victim.segment).used_words();

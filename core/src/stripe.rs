@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::file::large::Run;
 use crate::file::log::LeaseHistory;
 use crate::file::wake::Unread;
+use crate::file::window::Shares;
 use crate::ghost::Ghosts;
 use crate::hash::{Hash, MAX_STRIPES};
 use crate::hottest::Hottest;
@@ -55,6 +56,8 @@ pub(crate) struct StripeState {
     pub(crate) runs: BTreeMap<usize, Run>,
     /// While a frame is written, the runs of a file whose links it hides, and their words.
     pub(crate) held_runs: Option<Vec<(usize, usize)>>,
+    /// The shares of frames in a file that may not be durable.
+    pub(crate) shares: Shares,
     /// The sealed segment that is being reclaimed.
     pub(crate) victim: Option<Victim>,
     /// What was evicted last; a cache makes it at its first eviction.
@@ -150,6 +153,7 @@ impl Stripe {
                 unread: Vec::new(),
                 runs: BTreeMap::new(),
                 held_runs: None,
+                shares: Shares::default(),
                 victim: None,
                 ghosts: None,
                 filling: true,

@@ -538,6 +538,16 @@ impl FileLog {
         self.syncer.sync(&*self.disk)
     }
 
+    /// The sync after which what was stored so far is durable.
+    pub(crate) fn next_sync(&self) -> Ticket {
+        self.syncer.next()
+    }
+
+    /// Whether that sync has finished. At level `process` nothing is promised that would have to wait for one.
+    pub(crate) fn is_durable(&self, after: Ticket) -> bool {
+        self.durability == Durability::Process || after <= self.syncer.finished()
+    }
+
     /// What the thread of level `interval` does at the end of each.
     pub(crate) fn end_interval(&self) -> Result<()> {
         // Before the sync: what is appended from now on may come too late for it.

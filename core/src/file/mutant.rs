@@ -33,6 +33,8 @@ pub(crate) enum Mutant {
     PartOfFrame,
     /// What is missing before a window is taken for reclaimed: copies of a part of a frame count, although the frame is lost.
     CopyOfPart,
+    /// A clear or a milestone says that leases are out while frames with a share there are not durable.
+    OutBeforeFrame,
     /// A run is reused before it is durable that its link is hidden.
     RunReusedTooSoon,
     /// A link is believed although the sum of its run is wrong.

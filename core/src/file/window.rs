@@ -8,6 +8,7 @@ use crate::file::large::Link;
 use crate::file::log::FileLog;
 use crate::file::mutant::{Mutant, is_on};
 use crate::file::segment::{Lease, State};
+use crate::file::syncer::Ticket;
 use crate::hash::Hash;
 use crate::log::record::{Header, Kind, Record};
 use crate::log::segment::SEGMENT_HEADER_WORDS;
@@ -61,6 +62,15 @@ pub(crate) struct Replayed<'a> {
     pub(crate) run: Option<Record<'a>>,
 }
 
+/// The shares of a stripe that may not be durable.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Shares {
+    /// The lease of the first of them.
+    oldest: u64,
+    /// The sync that makes them durable, with all of their frames; 0 before the first.
+    durable_after: Ticket,
+}
+
 impl Engine {
     /// Removes everything that a stripe holds.
     pub(crate) fn clear_stripe(&self, number: usize, moment: &Moment<'_>) -> Result<()> {
@@ -71,6 +81,7 @@ impl Engine {
                 writer.clear();
                 break;
             }
+            writer.settle_shares(u64::MAX)?;
             let done = writer.clear_in_file(moment);
             let appended = writer.appended;
             drop(writer);
@@ -175,6 +186,31 @@ impl<'a> Writer<'a> {
         let record = Record::with_header(self.engine.log.view(), start, header);
         record.write(next.lease, 0, &next.key(), &[]);
         self.seal_in_file(&record);
+    }
+
+    /// Notes that a share of this lease is stored, and all others of its frame.
+    pub(crate) fn note_share(&mut self, lease: u64) {
+        let Some(file) = &self.engine.file else { return };
+        if file.is_durable(self.state.shares.durable_after) {
+            self.state.shares.oldest = lease;
+        }
+        self.state.shares.durable_after = file.next_sync();
+    }
+
+    /// To be called before a record says that leases up to this one are out: frames with a share there are made durable. Else a
+    /// power cut could leave that record and a part of such a frame, and nothing that tells of the rest.
+    pub(crate) fn settle_shares(&self, lease: u64) -> Result<()> {
+        let Shares { oldest, durable_after } = self.state.shares;
+        match &self.engine.file {
+            Some(file)
+                if oldest <= lease
+                    && !file.is_durable(durable_after)
+                    && !is_on(Mutant::OutBeforeFrame) =>
+            {
+                file.sync()
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes a milestone: what lived in a victim of this lease was copied, and it will be out, with all before it. None is needed
