@@ -65,6 +65,8 @@ if [ -n "$missing" ]; then
 fi
 
 cd "$root"
+# The record repeats its command: where the checkout lies is nobody's business.
+out=${out#"$root"/}
 cargo build --release -p nyala-bench
 set -- run --profile "$profile" --out "$out"
 if [ -n "$trace" ]; then

@@ -632,7 +632,7 @@ impl Store {
     }
 
     /// Reclaims dead and expired records, and in a cache evicts what the next writes would have to, for as long as `budget`
-    /// and at most one step of 32 records longer; answers about how much is left to do, 0 when nothing is worth it. The
+    /// and at most one step of 32 records longer, which in a file may wait for a sync; answers about how much is left to do, 0 when nothing is worth it. The
     /// next call goes on where this one ended. Nothing depends on it being called: writers pay for reclaim as they go, and
     /// this lets them pay less.
     pub fn maintain(&self, budget: Duration) -> Result<WorkLeft> {
@@ -642,8 +642,9 @@ impl Store {
     }
 
     /// Removes all entries, stripe by stripe: what is written meanwhile may stay, and where the process dies meanwhile some
-    /// entries may. Memory goes back to the system; the
-    /// cost is in proportion to the index, not to the values.
+    /// entries may. Memory goes back to the system; the cost is in proportion to the index, not to the values. In a file, what
+    /// [`Store::set_many_atomic`] wrote of late is made durable first, by a sync of each stripe that has some of it, at levels
+    /// `interval` and `sync`.
     pub fn clear(&self) -> Result<()> {
         self.engine.birthplace.check()?;
         let moment = self.engine.moment();

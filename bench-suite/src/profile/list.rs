@@ -133,7 +133,7 @@ pub(crate) const ALL: [Profile; 5] = [
     },
     Profile {
         name: "quick",
-        about: "5 to 6 minutes, 1 M entries, and 5 M for the engines in memory; 100 k in files",
+        about: "6 to 7 minutes, 1 M entries, and 5 M for the engines in memory; 100 k in files",
         blocks: 3,
         resumes: false,
         stores: Some(Stores {
@@ -176,7 +176,7 @@ pub(crate) const ALL: [Profile; 5] = [
     },
     Profile {
         name: "standard",
-        about: "about 30 minutes, 10 blocks: a list of cells that covers all classes, made to be repeated",
+        about: "estimated at 26 minutes, 10 blocks: a list of cells that covers all classes, made to be repeated",
         blocks: 10,
         resumes: false,
         stores: Some(Stores {

@@ -183,7 +183,7 @@ pub(crate) fn begun(path: &Path) -> Result<Option<Begun>> {
         }
         let line = parse(path, number, &String::from_utf8_lossy(line))?;
         if let Line::Block(block) = &line {
-            (whole, blocks, bytes) = (lines.len() + 1, block.block + 1, at as u64);
+            (whole, blocks, bytes) = (lines.len() + 1, block.block.saturating_add(1), at as u64);
             seconds += block.seconds;
         }
         if matches!(line, Line::End(_)) {

@@ -2,7 +2,7 @@
 //! at every moment, and what a store that opens each of them may say.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::Engine;
@@ -528,14 +528,22 @@ fn images_until_noticed(mutant: Mutant) -> Option<u64> {
     noticed
 }
 
+/// Runs what is to panic, without a word of it. One at a time: the hook is the process's.
+fn quietly<T>(run: impl FnOnce() -> T) -> T {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let answer = run();
+    std::panic::set_hook(told);
+    answer
+}
+
 #[test]
 #[expect(clippy::print_stdout, reason = "how soon each is noticed")]
 fn bugs_of_other_stores_are_noticed() {
-    let quiet = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
     let found: Vec<_> =
-        MUTANTS.iter().map(|mutant| (*mutant, images_until_noticed(*mutant))).collect();
-    std::panic::set_hook(quiet);
+        quietly(|| MUTANTS.iter().map(|mutant| (*mutant, images_until_noticed(*mutant))).collect());
     for (mutant, images) in &found {
         println!("{mutant:?}: {images:?} images before the trial that notices it");
     }
@@ -550,10 +558,7 @@ fn leases_are_out_after_their_frames_are_durable() {
     let trial = || run_trial(LEVELS[1], SEED);
     trial();
     mutant::switch(Some(Mutant::OutBeforeFrame));
-    let quiet = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let noticed = std::panic::catch_unwind(trial).is_err();
-    std::panic::set_hook(quiet);
+    let noticed = quietly(|| std::panic::catch_unwind(trial).is_err());
     mutant::switch(None);
     assert!(noticed, "the trial of seed {SEED} does not meet the case any more: find another one");
 }
