@@ -38,6 +38,9 @@ const FILE_SLACK: (usize, usize) = (2, 5);
 const WORTH_MAINTAINING: usize = 4;
 /// A writer in need takes any segment that gives back this part of itself.
 const WORTH_IN_NEED: usize = 64;
+/// Times that a writer tries again because there seems to be room that it did not find: somebody else was faster, or no gap
+/// between runs is long enough.
+const RETRIES: usize = 16;
 /// Times that a writer without room walks a segment of a cache before it evicts whatever lies there, read or not: the
 /// work of one write stays bounded where everything is popular.
 const PATIENCE: usize = 2;
@@ -291,8 +294,8 @@ impl Engine {
         let gained = self.reclaim(segment, aim, moment)? > 0
             // Pins may hold what the survivors need.
             || self.evicts && self.reclaim(segment, Aim::Evict(Keep::Nothing), moment)? > 0
-            || !self.evicts && self.drop_expired(moment, || self.space.has_fresh())?
-            || self.shrink_index(moment, || self.space.has_fresh())?;
+            || !self.evicts && self.drop_expired(moment, || self.space.has_room(words))?
+            || attempt < RETRIES && self.shrink_index(moment, || self.space.has_room(words))?;
         if !gained || attempt > 4 * self.space.segments() { Err(self.full()) } else { Ok(()) }
     }
 

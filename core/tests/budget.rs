@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nyala::{Error, Options, SetOptions, Store};
 
@@ -360,6 +360,28 @@ fn expired_entries_between_lasting_ones_make_room() {
 }
 
 /// Beyond the promise the store is full at some point; from there on each delete makes room, up to the promise at least.
+/// What is left may be room for a segment, and none for a large value: the refusal must not look for it again and again.
+#[test]
+fn refusing_a_large_value_costs_little() {
+    let store = Store::open(Options::memory(8 * MIB)).unwrap();
+    for key in 0..1500_u32 {
+        store.set(key.to_le_bytes(), [1; 3264]).unwrap();
+    }
+    let mut refused = Vec::new();
+    for key in 0..1500_u32 {
+        let before = Instant::now();
+        match store.set(key.to_le_bytes(), [2; 65_532]) {
+            Ok(()) => {}
+            Err(Error::Full { .. }) => refused.push(before.elapsed()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    refused.sort_unstable();
+    let median = refused[refused.len() / 2];
+    assert!(refused.len() > 1000 && median < Duration::from_millis(2), "{median:?}");
+    validate(&store).unwrap();
+}
+
 #[test]
 fn full_and_not_full_again() {
     for max_bytes in BUDGETS {

@@ -11,7 +11,7 @@ use crate::index::{PAGE_TABLE_WORDS, PAGE_WORDS};
 use crate::log::segment::{BYTES_PER_SEGMENT, Segments};
 use crate::region::{Region, WORD};
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
-use state::{State, run_bytes};
+use state::{BYTES_PER_RUN, State, run_bytes};
 
 /// Bytes of a page with its row of the page table.
 const PAGE_BYTES: usize = (PAGE_WORDS + PAGE_TABLE_WORDS) * WORD;
@@ -78,12 +78,15 @@ impl Space {
         self.available.load(Ordering::Relaxed) as usize
     }
 
-    /// Whether a segment could be leased for fresh records, if need be in the place of free index pages.
-    pub(crate) fn has_fresh(&self) -> bool {
+    /// Whether there is room for a fresh record that occupies so many words, if need be in the place of free index pages: in a
+    /// segment, or as a run.
+    pub(crate) fn has_room(&self, words: usize) -> bool {
         let state = self.lock();
-        state.available(&self.geometry) > self.geometry.reserve
-            || !self.geometry.in_file
-                && state.free_pages.len() * SLOTS_BYTES >= self.geometry.segment_bytes()
+        let bytes = self.geometry.segment_bytes();
+        let beside = if self.geometry.in_file { 0 } else { BYTES_PER_RUN };
+        let segments = (words * WORD + beside).div_ceil(bytes);
+        state.available(&self.geometry) >= self.geometry.reserve + segments
+            || !self.geometry.in_file && state.free_pages.len() * SLOTS_BYTES >= segments * bytes
     }
 
     /// Takes over the segments of a file: the first `total`, of which `leased` hold records, and `runs` large ones; the others are

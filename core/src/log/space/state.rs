@@ -11,7 +11,7 @@ use crate::log::segment::{BYTES_PER_SEGMENT, Segments};
 use crate::region::{Region, WORD};
 
 /// Bytes of bookkeeping that a run costs beside its pages.
-const BYTES_PER_RUN: usize = 64;
+pub(super) const BYTES_PER_RUN: usize = 64;
 
 /// Of the budget, all that changes.
 #[derive(Debug)]
