@@ -97,13 +97,9 @@ impl<'a> Writer<'a> {
             }
             engine.press();
         }
-        let leased = || engine.space.lease(purpose, &engine.segments, engine.regions());
-        let (segment, lease) = match leased() {
-            Some(leased) => leased,
-            // Syncs may have finished since.
-            None if engine.reuse_retired(false).is_ok_and(|reused| reused) => leased()?,
-            None => return None,
-        };
+        // Syncs may have finished since, so that the file need not grow. What fails here fails whoever needs the segments.
+        let _ = engine.reuse_retired(false);
+        let (segment, lease) = engine.space.lease(purpose, &engine.segments, engine.regions())?;
         if let Some(file) = &engine.file
             && file.prepare(segment, 1).is_err()
         {

@@ -25,6 +25,7 @@ use crate::index::SPARSE_BYTES_PER_ENTRY;
 use crate::log::record::{Kind, Record};
 use crate::log::segment::{Expired, SEGMENT_HEADER_WORDS};
 use crate::reader::expired;
+use crate::region::WORD;
 use crate::stripe::{Keep, Located, NeedRoom, Pool, Victim, Writer};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -32,8 +33,9 @@ use crate::sync::{AtomicU64, Ordering};
 const STEP_RECORDS: usize = 32;
 /// A write walks at most this many times the words that it appended.
 const FACTOR_MAX: usize = 48;
-/// A file whose dead records are more than this part of the live ones is compacted as it is written.
-const FILE_SLACK: (usize, usize) = (2, 5);
+/// A file is compacted as it is written if its segments take more than what lives in them and this part of that beside it, or a
+/// segment a stripe if that is more.
+const FILE_SLACK: usize = 2;
 /// `maintain` leaves segments alone of which less than this part is dead.
 const WORTH_MAINTAINING: usize = 4;
 /// A writer in need takes any segment that gives back this part of itself.
@@ -53,8 +55,10 @@ pub(crate) struct Pacer {
     /// Words of a cache's last victims, and how many of them were gained.
     walked: AtomicU64,
     gained: AtomicU64,
-    /// 1 if expired records are in the way.
+    /// 1 if expired records are in the way, or a file takes too much.
     pressed: AtomicU64,
+    /// Words that steps have walked beyond what writers owed.
+    ahead: AtomicU64,
     /// The stripe at which the next `maintain` begins.
     maintained: AtomicU64,
 }
@@ -71,6 +75,13 @@ impl Pacer {
 
     fn pressed(&self) -> bool {
         self.pressed.load(Ordering::Relaxed) != 0
+    }
+
+    /// Words of `due` that are still to be walked: steps are longer than most debts.
+    fn settle(&self, due: usize) -> usize {
+        let ahead = self.ahead.load(Ordering::Relaxed) as usize;
+        self.ahead.store(ahead.saturating_sub(due) as u64, Ordering::Relaxed);
+        due.saturating_sub(ahead)
     }
 
     /// Notes a victim of `walked` words of which `gained` were not copied.
@@ -136,7 +147,16 @@ impl Engine {
             true => self.usual_aim(),
             false => Aim::Compact(WORTH_MAINTAINING),
         };
-        self.reclaim(words * factor * urgent, aim, moment).map(|_| ())
+        let due = self.pacer.settle(words * factor * urgent);
+        if due > 0 {
+            let walked = self.reclaim(due, aim, moment)?;
+            self.pacer.ahead.store(walked.saturating_sub(due) as u64, Ordering::Relaxed);
+            if walked == 0 {
+                // Nothing is worth it until more has died.
+                self.pacer.press(false);
+            }
+        }
+        Ok(())
     }
 
     /// Free segments at which writers begin to pay.
@@ -159,6 +179,9 @@ impl Engine {
                 Step::Walked(n) => walked += n.max(1),
                 Step::Freed(n) => {
                     walked += n.max(1);
+                    if self.geometry.in_file {
+                        self.press();
+                    }
                     if !self.choose_stripe(moment, 0)? {
                         break;
                     }
@@ -235,14 +258,18 @@ impl Engine {
         Ok(!segments.is_empty())
     }
 
-    /// Asked when a segment is leased for fresh records: whether writers should pay from now on although segments are
-    /// free, because expired records should be looked for, or because a file is to stay near what lives in it.
+    /// Asked when a segment is leased for fresh records, in a file also when one was freed: whether writers should pay from
+    /// now on although segments are free, because expired records should be looked for, or because a file is to stay near what
+    /// lives in it.
     pub(crate) fn press(&self) {
-        if self.geometry.in_file {
-            let (live, used) = self.live_and_used();
-            let used = used + self.slack();
-            let open = self.stripes.len() * self.geometry.segment_words();
-            self.pacer.press(used > live + live / FILE_SLACK.1 * FILE_SLACK.0 + open);
+        if let Some(file) = &self.file {
+            let (live, _) = self.live_and_used();
+            let spending = self.space.spending();
+            let segment = self.geometry.segment_words();
+            let waiting = file.retired_segments() * segment;
+            let taken = spending.leased * segment + spending.run_bytes / WORD;
+            let beyond = (live / FILE_SLACK).max(self.stripes.len() * segment);
+            self.pacer.press(taken.saturating_sub(waiting) > live + beyond);
             return;
         }
         const NEAR: usize = 16;
@@ -529,7 +556,7 @@ impl<'a> Writer<'a> {
             Some(Kind::Link) => self.run_of_link(&record),
             _ => Some(start),
         };
-        let found = start.and_then(|start| self.find_record(hash, |record| record.start == start));
+        let found = start.and_then(|start| self.find_at(hash, start));
         let Some(found) = found else { return Ok(()) };
         let Located { record, slot, .. } = found;
         if expired(record.expiry(), moment) {

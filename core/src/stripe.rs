@@ -269,6 +269,19 @@ impl<'a> Writer<'a> {
         })
     }
 
+    /// The entry of a key's hash whose record begins there. No record is looked at but that one: of a dead one, which reclaim
+    /// asks for as well, the index alone tells that no slot names it.
+    pub(crate) fn find_at(&self, hash: Hash, start: usize) -> Option<Located<'a>> {
+        use std::ops::ControlFlow::{Break, Continue};
+        let engine = self.engine;
+        let head = self.stripe.directory.home(&engine.index, hash);
+        let (word, slot) = engine.index.probe(head, hash, |word, slot| {
+            if slot.address() == start { Break((word, slot)) } else { Continue(()) }
+        })?;
+        let record = Record::at(engine.log.view(), start);
+        Some(Located { place: Place::of_entry(head, word), slot, record })
+    }
+
     /// Writes a value: over the record that is there if it fits, else to the end of the log.
     #[inline(always)]
     pub(crate) fn store(

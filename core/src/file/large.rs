@@ -327,7 +327,7 @@ impl<'a> Writer<'a> {
             let hash = self.engine.hasher.hash(&key);
             // Else nobody has looked yet whether the record is what was written.
             self.wake(hash)?;
-            if let Some(found) = self.find_record(hash, |other| other.start == record.start) {
+            if let Some(found) = self.find_at(hash, record.start) {
                 dropped |= self.let_expire(found, hash, moment).is_ok();
             }
         }

@@ -489,6 +489,13 @@ impl FileLog {
         retired.copied.iter().chain(&retired.freed).any(|(ticket, _)| *ticket > finished)
     }
 
+    /// Segments, those of runs included, that wait to be leased again.
+    pub(crate) fn retired_segments(&self) -> usize {
+        let retired = lock(&self.retired);
+        let waiting = retired.copied.iter().chain(&retired.freed).map(|(_, gone)| gone);
+        waiting.chain(&retired.held).map(|gone| gone.run.max(1)).sum()
+    }
+
     /// Asked before every change.
     #[inline]
     pub(crate) fn admit(&self) -> Result<()> {

@@ -263,9 +263,13 @@ impl Space {
         state.free.len() > keep
     }
 
-    /// Free segments that stay as they are: beyond the reserve, a part of what is leased, less in a file.
+    /// Free segments that stay as they are: beyond the reserve, a part of what is leased. A file keeps few: to others the
+    /// space that they take is lost.
     fn keep_free(&self, state: &State) -> usize {
-        self.geometry.reserve + state.leased / if self.geometry.in_file { 32 } else { 4 }
+        match self.geometry.in_file {
+            true => 2 + state.leased / 32,
+            false => self.geometry.reserve + state.leased / 4,
+        }
     }
 
     /// An index page, or `None` if the budget has no room for it but the free segments of the reserve.
