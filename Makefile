@@ -28,9 +28,7 @@ test: check ## Run everything that guards the project
 	sh fuzz/run.sh --replay
 	sh ffi/test.sh
 	sh python/test.sh
-	cargo test -p nyala-cli --release
-	cargo test -p nyala-bench --release
-	cargo test -p nyala-resp --release
+	cargo test -p nyala-cli -p nyala-bench -p nyala-resp --profile checked
 	PROFILE=smoke OUT=target/smoke sh bench-suite/compare.sh
 
 check: ## Check format, lints and documentation

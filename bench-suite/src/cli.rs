@@ -14,7 +14,7 @@ use crate::measure::blocks::{self, Order};
 use crate::measure::unit::Unit;
 use crate::profile::{self, Profile};
 use crate::record;
-use crate::report::{self, comparison::Comparison};
+use crate::report::{self, Part, comparison::Comparison};
 use arguments::{engine, parse};
 
 const DEFAULT_OUT: &str = "bench-report";
@@ -43,7 +43,7 @@ enum Request {
     Help,
     Run { order: Order, out: PathBuf },
     Report { file: PathBuf },
-    Tables { file: PathBuf, into: Option<PathBuf> },
+    Tables { file: PathBuf, parts: Vec<Part>, into: Option<PathBuf> },
     Cells { profile: &'static Profile, into: Option<PathBuf> },
     Engines(Vec<&'static Listed>),
     Calibrate { requests: u32 },
@@ -81,13 +81,14 @@ fn help() -> String {
     let profiles = describe(&profile::ALL);
     let cache_profiles = describe(&profile::CACHE);
     let file_profiles = describe(&profile::FILES);
+    let parts = Part::ALL.map(Part::name).join(", ");
     format!(
         "Measures Nyala beside other key-value stores on the same work.\n\n\
          nyala-bench run [--profile NAME] [--engines A,B] [--trace FILE] [--traces DIR] [--cells TEXT].. [--out DIR] [--seed N]\n\
          nyala-bench cache [EXPERIMENT,..] [--profile NAME] [--engines A,B] [--traces DIR] [--entries N] [--cells TEXT].. [--out DIR] [--seed N]\n\
          nyala-bench files [CLASS,..] [--profile NAME] [--engines A,B] [--folder DIR] [--entries N] [--cells TEXT].. [--out DIR] [--seed N]\n\
          nyala-bench report FILE\n\
-         nyala-bench tables FILE [--into DOCUMENT]\n\
+         nyala-bench tables FILE [--parts A,B] [--into DOCUMENT]\n\
          nyala-bench cells [--profile NAME] [--into DOCUMENT]\n\
          nyala-bench engines [--engines A,B]\n\
          nyala-bench diff FILE FILE [--cells TEXT].. [--least PERCENT]\n\
@@ -100,6 +101,7 @@ fn help() -> String {
          report makes the same tables, and index.html beside FILE, from a recorded FILE.\n\
          tables prints the tables of a recorded FILE in Markdown, cells what a profile measures (default standard); --into writes them\n\
          into a document, between the lines <!-- tables: FILE --> and <!-- /tables -->, or <!-- cells: NAME --> and <!-- /cells -->.\n\
+         A mark <!-- tables: FILE A,B --> takes these parts alone.\n\
          engines opens every engine in every class and prints how it is set, in Markdown.\n\
          diff compares two records cell by cell: medians, their ratio, Nyala's ratio to each engine, and whether intervals overlap.\n\
          verify runs the command of a record again, or some cells of it, and compares the two.\n\
@@ -115,6 +117,7 @@ fn help() -> String {
          --folder DIR    where stores in files are made, and removed (default: that of --out); a real disk\n\
          --entries N     entries that growth ends with, or that stores in files hold (default: by profile)\n\
          --cells TEXT    only what has a cell in whose name TEXT stands, as diff prints it: `get, 1 M entries`; may be repeated\n\
+         --parts A,B     of the tables only these parts: {parts} (default: all)\n\
          --least PERCENT of Nyala's ratios that have to overlap (default {LEAST})\n\
          --resume        go on behind the last whole block of the record in --out, which an interrupted run of the same command left\n\
          --requests N    requests one by one of a turn of calibrate, {} to {} (default {})\n\
@@ -146,13 +149,33 @@ fn execute(request: Request) -> Result<bool> {
             let again = measure(&order, &out)?;
             return compare([&file, &again], &cells, least);
         }
-        Request::Tables { file, into } => {
-            let tables = report::markdown(&record::file::read(&file)?);
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            publish("tables", &name, &tables, into.as_deref())?;
+        Request::Tables { file, parts, into } => {
+            let record = record::file::read(&file)?;
+            let Some(document) = into else {
+                print!("{}", report::markdown(&record, &parts));
+                return Ok(true);
+            };
+            fill(&document, "tables", |mark| {
+                let (name, parts) = match mark.split_once(' ') {
+                    Some((name, parts)) => (name, Part::parse_list(parts)?),
+                    None => (mark, parts.clone()),
+                };
+                let here = Path::new(name).file_name() == file.file_name();
+                here.then(|| report::markdown(&record, &parts))
+                    .ok_or_else(|| Fault::new(format!("its mark names {name}")))
+            })?;
         }
         Request::Cells { profile, into } => {
-            publish("cells", profile.name, &report::plan::markdown(profile), into.as_deref())?;
+            let cells = report::plan::markdown(profile);
+            let Some(document) = into else {
+                print!("{cells}");
+                return Ok(true);
+            };
+            fill(&document, "cells", |mark| {
+                let here = mark == profile.name;
+                here.then(|| cells.clone())
+                    .ok_or_else(|| Fault::new(format!("its mark names {mark}")))
+            })?;
         }
         Request::Engines(list) => print!("{}", engines::settings::markdown(&list)?),
         Request::Calibrate { requests } => calibrate::run(requests)?,
@@ -171,23 +194,11 @@ fn execute(request: Request) -> Result<bool> {
     Ok(true)
 }
 
-/// Prints a text, or writes it into a document between the marks that name it.
-fn publish(kind: &str, name: &str, text: &str, into: Option<&Path>) -> Result<()> {
-    let Some(document) = into else {
-        print!("{text}");
-        return Ok(());
-    };
+/// Writes what `make` answers for each mark of this kind into a document.
+fn fill(document: &Path, kind: &str, make: impl Fn(&str) -> Result<String>) -> Result<()> {
     let shown = document.display();
     let old = std::fs::read_to_string(document).context(|| format!("cannot read {shown}"))?;
-    let own = |argument: &str| {
-        let here = Path::new(argument).file_name().is_some_and(|file| file == name);
-        if here {
-            Ok(text.to_owned())
-        } else {
-            Err(Fault::new(format!("its mark names {argument}")))
-        }
-    };
-    let new = report::markers::fill(&old, kind, own).context(|| shown.to_string())?;
+    let new = report::markers::fill(&old, kind, make).context(|| shown.to_string())?;
     std::fs::write(document, new).context(|| format!("cannot write {shown}"))
 }
 

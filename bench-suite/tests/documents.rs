@@ -7,7 +7,7 @@ fn bench(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_nyala-bench")).args(arguments).output().unwrap()
 }
 
-/// What lies between `<!-- tables: FILE -->` and `<!-- /tables -->`, and the file.
+/// What lies between `<!-- tables: FILE PARTS -->` and `<!-- /tables -->`, and the file with its parts.
 fn blocks(text: &str) -> Vec<(&str, &str)> {
     let parts = text.split("\n<!-- tables: ").skip(1);
     parts
@@ -20,16 +20,26 @@ fn blocks(text: &str) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn tables_of_the_readme_are_those_of_their_records() {
+fn tables_of_documents_are_those_of_their_records() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let text = std::fs::read_to_string(root.join("README.md")).unwrap();
-    for (file, tables) in blocks(&text) {
-        let output = bench(&["tables", root.join(file).to_str().unwrap()]);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{file}: {errors}");
-        let made = String::from_utf8_lossy(&output.stdout);
-        let hint = format!("`nyala-bench tables {file} --into README.md` writes them");
-        assert!(made.trim() == tables.trim(), "README.md has other tables than {file}: {hint}");
+    for document in ["README.md", "bench-suite/record/README.md"] {
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        let blocks = blocks(&text);
+        assert!(!blocks.is_empty(), "{document} has no tables of a record");
+        for (mark, tables) in blocks {
+            let (file, parts) = mark.split_once(' ').map_or((mark, None), |(a, b)| (a, Some(b)));
+            let path = root.join(file);
+            let chosen = parts.map_or(Vec::new(), |parts| vec!["--parts", parts]);
+            let output = bench(&[&["tables", path.to_str().unwrap()], &chosen[..]].concat());
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{file}: {errors}");
+            let made = String::from_utf8_lossy(&output.stdout);
+            let hint = format!("`nyala-bench tables {file} --into {document}` writes them");
+            assert!(
+                made.trim() == tables.trim(),
+                "{document} has other tables than {mark}: {hint}"
+            );
+        }
     }
 }
 

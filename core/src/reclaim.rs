@@ -67,8 +67,8 @@ pub(crate) struct Pacer {
 const PACER_MEMORY: u64 = 1 << 20;
 
 impl Pacer {
-    /// Notes whether a store is so near to what it can keep live that expired records, which still count as live, are
-    /// worth looking for before free segments are few.
+    /// Notes whether writers pay before free segments are few: a store is so near to what it can keep live that expired records,
+    /// which still count as live, are worth looking for, or a file takes more than it should.
     pub(crate) fn press(&self, pressed: bool) {
         self.pressed.store(pressed.into(), Ordering::Relaxed);
     }

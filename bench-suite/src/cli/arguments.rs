@@ -17,6 +17,7 @@ use crate::fault::{Context, Fault, Result};
 use crate::measure::blocks::{INTRODUCE, MEASURE, Order};
 use crate::profile::{self, Profile};
 use crate::record;
+use crate::report::Part;
 
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> Result<Request> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -332,17 +333,21 @@ fn least(parser: &mut lexopt::Parser) -> Result<f64> {
 }
 
 fn parse_tables(parser: &mut lexopt::Parser) -> Result<Request> {
-    let (mut file, mut into) = (None, None);
+    let (mut file, mut parts, mut into) = (None, Part::ALL.to_vec(), None);
     while let Some(argument) = parser.next().context(|| "tables".to_owned())? {
         match argument {
             Value(path) if file.is_none() => file = Some(record_file("tables", path)?),
+            Long("parts") => {
+                let names = text_of(parser, "--parts")?;
+                parts = Part::parse_list(&names).context(|| "--parts".to_owned())?;
+            }
             Long("into") => into = Some(existing_file("--into", parser)?),
             Long("help") | Short('h') => return Ok(Request::Help),
             other => return Err(unexpected(other)),
         }
     }
     let file = file.ok_or_else(|| Fault::new("tables needs the FILE that a run has written"))?;
-    Ok(Request::Tables { file, into })
+    Ok(Request::Tables { file, parts, into })
 }
 
 fn parse_cells(parser: &mut lexopt::Parser) -> Result<Request> {

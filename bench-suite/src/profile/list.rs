@@ -176,7 +176,7 @@ pub(crate) const ALL: [Profile; 5] = [
     },
     Profile {
         name: "standard",
-        about: "estimated at 26 minutes, 10 blocks: a list of cells that covers all classes, made to be repeated",
+        about: "27 minutes, 10 blocks: a list of cells that covers all classes, made to be repeated",
         blocks: 10,
         resumes: false,
         stores: Some(Stores {

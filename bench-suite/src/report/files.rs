@@ -57,6 +57,13 @@ pub(super) fn exhibits(summary: &Summary<'_>) -> Vec<Exhibit> {
     classes(summary).into_iter().flat_map(|class| of_class(summary, class)).collect()
 }
 
+/// The rates of each class in process, on one thread.
+pub(super) fn rates(summary: &Summary<'_>) -> Vec<Exhibit> {
+    let speeds = speeds(summary, true);
+    let of = |class| throughput(summary, &speeds, class, 1, Group::InProcess);
+    classes(summary).into_iter().filter_map(of).collect()
+}
+
 fn thread_counts(summary: &Summary<'_>, class: Durability) -> Vec<usize> {
     let mut threads: Vec<usize> = cells_of(summary, class).map(|cell| cell.threads).collect();
     threads.sort_unstable();

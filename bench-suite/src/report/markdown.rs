@@ -6,22 +6,82 @@ use super::format;
 use super::losses;
 use super::summary::{Duel, Setup, Summary};
 use crate::engines::contract::Group;
+use crate::fault::{Fault, Result};
 use crate::workloads::Workload;
 
-pub(crate) fn render(summary: &Summary<'_>) -> String {
-    let mut out = head(summary);
-    out.push_str(&best(summary));
-    for group in [Group::InProcess, Group::Socket] {
-        for entries in summary.sizes(group) {
-            for threads in summary.thread_counts(group, entries) {
-                out.push_str(&speeds(summary, group, entries, threads));
-            }
+/// What a document may ask for of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Where, when and how it was measured.
+    About,
+    /// Ourselves against the best store in memory.
+    Best,
+    /// Every store in memory, and behind a socket.
+    Speeds,
+    /// The rates of stores in files, in process, on one thread.
+    Files,
+    /// Everything else about stores in files, and the experiments.
+    More,
+    /// Where we lose.
+    Losses,
+}
+
+impl Part {
+    pub(crate) const ALL: [Part; 6] =
+        [Part::About, Part::Best, Part::Speeds, Part::Files, Part::More, Part::Losses];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Part::About => "about",
+            Part::Best => "best",
+            Part::Speeds => "speeds",
+            Part::Files => "files",
+            Part::More => "more",
+            Part::Losses => "losses",
         }
     }
-    let exhibits = files::exhibits(summary).into_iter().chain(experiments::exhibits(summary));
-    exhibits.for_each(|exhibit| out.push_str(&table_of(exhibit)));
-    out.push_str(&lost(summary));
-    out
+
+    /// The parts in a list of names with commas between.
+    pub(crate) fn parse_list(names: &str) -> Result<Vec<Part>> {
+        let parse = |name: &str| {
+            Part::ALL.into_iter().find(|part| part.name() == name).ok_or_else(|| {
+                let allowed = Part::ALL.map(Part::name).join(", ");
+                Fault::new(format!("no part is named {name:?}; allowed are {allowed}"))
+            })
+        };
+        names.split(',').map(parse).collect()
+    }
+}
+
+pub(crate) fn render(summary: &Summary<'_>, parts: &[Part]) -> String {
+    parts.iter().map(|part| render_part(summary, *part)).collect()
+}
+
+fn render_part(summary: &Summary<'_>, part: Part) -> String {
+    let tables = |exhibits: Vec<Exhibit>| exhibits.into_iter().map(table_of).collect();
+    match part {
+        Part::About => head(summary),
+        Part::Best => best(summary),
+        Part::Speeds => {
+            let mut out = String::new();
+            for group in [Group::InProcess, Group::Socket] {
+                for entries in summary.sizes(group) {
+                    for threads in summary.thread_counts(group, entries) {
+                        out.push_str(&speeds(summary, group, entries, threads));
+                    }
+                }
+            }
+            out
+        }
+        Part::Files => tables(files::rates(summary)),
+        Part::More => {
+            let [all, shown] = [files::exhibits(summary), files::rates(summary)];
+            let known = |exhibit: &Exhibit| shown.iter().any(|other| other.title == exhibit.title);
+            let rest = all.into_iter().filter(|exhibit| !known(exhibit));
+            tables(rest.chain(experiments::exhibits(summary)).collect())
+        }
+        Part::Losses => lost(summary),
+    }
 }
 
 fn head(summary: &Summary<'_>) -> String {
@@ -149,7 +209,7 @@ mod tests {
     #[test]
     fn tables_are_whole() {
         let record = sample();
-        let text = render(&Summary::of(&record));
+        let text = render(&Summary::of(&record), &Part::ALL);
         for (before, line) in text.lines().zip(text.lines().skip(1)) {
             if line.starts_with('|') && before.starts_with('|') {
                 let columns = |line: &str| line.matches('|').count();
@@ -158,5 +218,12 @@ mod tests {
         }
         assert!(text.contains("| Nyala |") && text.contains(&record.run.command), "{text}");
         assert!(text.contains("Where we lose"), "{text}");
+    }
+
+    #[test]
+    fn parts_are_asked_for_by_name() {
+        assert_eq!(Part::parse_list("best,about").unwrap(), [Part::Best, Part::About]);
+        let message = Part::parse_list("best,worst").unwrap_err().to_string();
+        assert!(message.contains("\"worst\"; allowed are about, best"), "{message}");
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod table;
 mod terminal;
 
 use crate::record::file::Record;
+pub(crate) use markdown::Part;
 use summary::Summary;
 
 /// One self-contained page.
@@ -25,8 +26,8 @@ pub(crate) fn html(record: &Record) -> String {
 }
 
 /// The tables of a document.
-pub(crate) fn markdown(record: &Record) -> String {
-    markdown::render(&Summary::of(record))
+pub(crate) fn markdown(record: &Record, parts: &[Part]) -> String {
+    markdown::render(&Summary::of(record), parts)
 }
 
 /// The tables of a terminal.
