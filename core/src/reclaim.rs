@@ -632,7 +632,11 @@ impl<'a> Writer<'a> {
         };
         let last = self.state.sealed[Pool::Admission as usize].len() - 1;
         let index = if is_on(Mutant::AnyVictim) { last } else { 0 };
-        Some(self.take_victim(Pool::Admission, index, keep))
+        let victim = self.take_victim(Pool::Admission, index, keep);
+        if let Some(file) = &self.engine.file {
+            file.expect_walk(victim.segment);
+        }
+        Some(victim)
     }
 
     /// The segment of these pools that gives most back, if that is at least one `part`-th of it.

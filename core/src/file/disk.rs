@@ -44,6 +44,12 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// does nothing.
     fn populate(&self, first: u64, bytes: u64) -> Result<()>;
 
+    /// Says that from now on single records are read, in no order. Before, the file is read from its beginning to its end.
+    fn expect_single_reads(&self) {}
+
+    /// Says that these bytes are read next, from the first to the last.
+    fn expect_run(&self, _first: u64, _bytes: u64) {}
+
     /// Gives the space of these bytes back. They read as zeros and may not be written until they are allocated again.
     fn punch(&self, first: u64, bytes: u64) -> Result<()>;
 

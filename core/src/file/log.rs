@@ -413,6 +413,13 @@ impl FileLog {
         Ok(None)
     }
 
+    /// Says that a segment will be walked.
+    pub(crate) fn expect_walk(&self, segment: usize) {
+        let first = self.byte_of(segment) / PAGE_BYTES * PAGE_BYTES;
+        let end = self.byte_of(segment + 1).next_multiple_of(PAGE_BYTES);
+        self.disk.expect_run(first, end - first);
+    }
+
     /// Takes a segment whose live records were all copied. Answers whether it may be leased again at once.
     pub(crate) fn retire(&self, segment: usize) -> Result<bool> {
         if self.durability == Durability::Process || is_on(Mutant::ReuseTooSoon) {

@@ -23,6 +23,7 @@ pub(crate) mod interval;
 pub(crate) mod large;
 mod links;
 pub(crate) mod log;
+mod memory;
 pub(crate) mod mutant;
 pub(crate) mod open;
 pub(crate) mod progress;

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -12,6 +13,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 
 use crate::error::{Error, Result};
 use crate::file::disk::{BootId, Disk, PAGE_BYTES, check_range, failure};
+use crate::file::memory;
 use crate::fork::Birthplace;
 use crate::sync::AtomicU64;
 
@@ -19,6 +21,8 @@ use crate::sync::AtomicU64;
 const PERMISSIONS: u32 = 0o600;
 /// How often another process may put a new file in the place of the one just opened before that is an error.
 const REPLACED_MAX: usize = 8;
+/// A file that takes more than this part of the memory counts as one that does not fit: there is more than files in it.
+const FILES_PER_MEMORY: u64 = 2;
 
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +42,12 @@ pub(crate) struct RealDisk {
     reserved: u64,
     mode: Mode,
     birthplace: Birthplace,
+    /// Bytes of memory that there may be for this process.
+    memory: u64,
+    /// Whether single records are read, in no order.
+    scattered: AtomicBool,
+    /// Whether the system may read more than it is asked for.
+    ahead: AtomicBool,
 }
 
 impl RealDisk {
@@ -87,7 +97,21 @@ impl RealDisk {
             reserved,
             mode,
             birthplace: Birthplace::here(),
+            memory: memory::allowed(),
+            scattered: AtomicBool::new(false),
+            ahead: AtomicBool::new(true),
         })
+    }
+
+    /// Lets the system read no more than it is asked for, once a file of this length has no room in memory. Around each record it
+    /// would read what the device is set to read ahead, megabytes of it where that is much, and push as much out that is wanted.
+    /// A shorter file is in memory all the sooner for it.
+    fn mind_memory(&self, len: u64) {
+        let large = len > self.memory / FILES_PER_MEMORY;
+        if large && self.scattered.load(Relaxed) && self.ahead.swap(false, Relaxed) {
+            // A system that does not know the advice reads more than it needs.
+            let _ = self.map.advise(memmap2::Advice::Random);
+        }
     }
 
     fn may_write(&self) -> Result<()> {
@@ -143,7 +167,9 @@ impl Disk for RealDisk {
         self.may_write()?;
         check_range(first, bytes, self.reserved)?;
         self.may_reach("allocate space", first + bytes)?;
-        self.fallocate("allocate space", FallocateFlags::empty(), first, bytes)
+        self.fallocate("allocate space", FallocateFlags::empty(), first, bytes)?;
+        self.mind_memory(first + bytes);
+        Ok(())
     }
 
     fn populate(&self, first: u64, bytes: u64) -> Result<()> {
@@ -159,6 +185,19 @@ impl Disk for RealDisk {
             }
         }
         Ok(())
+    }
+
+    fn expect_single_reads(&self) {
+        self.scattered.store(true, Relaxed);
+        self.mind_memory(self.len().unwrap_or(0));
+    }
+
+    fn expect_run(&self, first: u64, bytes: u64) {
+        if !self.ahead.load(Relaxed) {
+            // Else it comes by single pages.
+            let _ =
+                self.map.advise_range(memmap2::Advice::WillNeed, first as usize, bytes as usize);
+        }
     }
 
     fn punch(&self, first: u64, bytes: u64) -> Result<()> {
