@@ -88,7 +88,7 @@ fn head(summary: &Summary<'_>) -> String {
     let (run, here) = (&summary.record.run, &summary.record.run.environment);
     let mut out = format!(
         "{}, {} cores, {}; {}, Linux {}; {}; revision {}, {}. Medians of {} blocks and their 95 % intervals, each engine in a fresh process in \
-         each block; keys of {} and values of {} bytes. The command:\n\n```\n{}\n```\n",
+         each block; keys of {} and values of {} bytes. The command:\n\n```sh\n{}\n```\n",
         here.cpu,
         here.cores,
         format::bytes(here.memory_bytes),
