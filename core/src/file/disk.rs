@@ -44,6 +44,10 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// does nothing.
     fn populate(&self, first: u64, bytes: u64) -> Result<()>;
 
+    /// Says that from here on single records will be read, in no order: what lies around one that is not in memory is not wanted.
+    /// Before that, the file is read from its beginning to its end.
+    fn expect_single_reads(&self) {}
+
     /// Gives the space of these bytes back. They read as zeros and may not be written until they are allocated again.
     fn punch(&self, first: u64, bytes: u64) -> Result<()>;
 

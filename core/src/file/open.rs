@@ -134,6 +134,7 @@ impl Engine {
         let mut engine = Engine::assemble(geometry, &options, log)?;
         engine.clock.not_before(found.latest_ms);
         engine.recover(&file, meter)?;
+        file.disk().expect_single_reads();
         let file = Arc::new(file);
         if let Durability::Interval(interval) = options.durability
             && options.access == Access::Write

@@ -161,6 +161,12 @@ impl Disk for RealDisk {
         Ok(())
     }
 
+    fn expect_single_reads(&self) {
+        // A fault reads what the device is set to read ahead, megabytes of it where that is much, and pushes as many pages out
+        // that are wanted. A system that does not know the advice reads more than it needs, and nothing else.
+        let _ = self.map.advise(memmap2::Advice::Random);
+    }
+
     fn punch(&self, first: u64, bytes: u64) -> Result<()> {
         self.may_write()?;
         check_range(first, bytes, self.reserved)?;
