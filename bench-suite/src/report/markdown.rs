@@ -1,5 +1,6 @@
 //! The tables of a record in Markdown, for documents.
 
+use super::beyond;
 use super::experiments::{self, Exhibit};
 use super::files;
 use super::format;
@@ -18,7 +19,8 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
             }
         }
     }
-    let exhibits = files::exhibits(summary).into_iter().chain(experiments::exhibits(summary));
+    let in_files = files::exhibits(summary).into_iter().chain(beyond::exhibits(summary));
+    let exhibits = in_files.chain(experiments::exhibits(summary));
     exhibits.for_each(|exhibit| out.push_str(&table_of(exhibit)));
     out.push_str(&lost(summary));
     out
