@@ -44,7 +44,7 @@ for target in ${*:-$all}; do
     mkdir -p "$work/corpus/$target" "$work/failures"
     log=$work/$target.log
     if ("$binary" "$work/corpus/$target" "$here/seeds/$target" -max_total_time="$seconds" -max_len=2048 \
-        -len_control=0 -timeout=300 -artifact_prefix="$work/failures/$target-" > "$log" 2>&1 && times > "$log.times"); then
+        -len_control=0 -timeout=60 -artifact_prefix="$work/failures/$target-" > "$log" 2>&1 && times > "$log.times"); then
         # Done 12345 runs in 61 second(s); and of the processor, in user and system mode: 0m59.10s 0m1.50s
         runs=$(sed -n 's/^Done \([0-9]*\) runs in .*/\1/p' "$log")
         awk -v runs="$runs" -F '[ms ]+' 'NR == 2 { printf "%d %.0f\n", runs, 60 * $1 + $2 + 60 * $3 + $4 }' \

@@ -632,9 +632,9 @@ impl Store {
     }
 
     /// Reclaims dead and expired records, and in a cache evicts what the next writes would have to, for as long as `budget`
-    /// and at most one step of 32 records longer, which in a file may wait for a sync; answers about how much is left to do, 0 when nothing is worth it. The
-    /// next call goes on where this one ended. Nothing depends on it being called: writers pay for reclaim as they go, and
-    /// this lets them pay less.
+    /// and at most one step of 32 records longer, which in a file may wait for a sync; answers about how much is left to do,
+    /// 0 when nothing is worth it. The next call goes on where this one ended. Nothing depends on it being called: writers
+    /// pay for reclaim as they go, and this lets them pay less.
     pub fn maintain(&self, budget: Duration) -> Result<WorkLeft> {
         self.engine.birthplace.check()?;
         self.engine.admit_change()?;

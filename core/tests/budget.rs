@@ -359,7 +359,6 @@ fn expired_entries_between_lasting_ones_make_room() {
     }
 }
 
-/// Beyond the promise the store is full at some point; from there on each delete makes room, up to the promise at least.
 /// What is left may be room for a segment, and none for a large value: the refusal must not look for it again and again.
 #[test]
 fn refusing_a_large_value_costs_little() {
@@ -382,6 +381,7 @@ fn refusing_a_large_value_costs_little() {
     validate(&store).unwrap();
 }
 
+/// Beyond the promise the store is full at some point; from there on each delete makes room, up to the promise at least.
 #[test]
 fn full_and_not_full_again() {
     for max_bytes in BUDGETS {
