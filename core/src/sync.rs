@@ -53,6 +53,33 @@ pub(crate) fn lock_patiently<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     mutex.lock().ok()
 }
 
+/// Waits to be told that `lasts` no longer holds, and not for longer than `most`.
+#[cfg(not(loom))]
+pub(crate) fn wait_at_most<'a, T>(
+    condvar: &Condvar,
+    _mutex: &'a Mutex<T>,
+    guard: MutexGuard<'a, T>,
+    most: std::time::Duration,
+    lasts: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'a, T> {
+    let waited = condvar.wait_timeout_while(guard, most, lasts);
+    waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
+}
+
+/// The same for loom, which knows no time: it is over once others have had their turn, however many loom gives them.
+#[cfg(loom)]
+pub(crate) fn wait_at_most<'a, T>(
+    _condvar: &Condvar,
+    mutex: &'a Mutex<T>,
+    guard: MutexGuard<'a, T>,
+    _most: std::time::Duration,
+    _lasts: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'a, T> {
+    drop(guard);
+    loom::thread::yield_now();
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// A sequentially consistent fence.
 ///
 /// By a locked instruction on x86-64, as C compilers do it: `mfence`, which `fence` becomes there, also keeps the

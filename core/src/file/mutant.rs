@@ -45,6 +45,8 @@ pub(crate) enum Mutant {
     RunningSyncCounts,
     /// Those who wait for a sync are not woken when it fails. The models of the syncer notice it.
     SilentFailure,
+    /// Who waits for others before a sync waits until they come. The models of the syncer notice it.
+    EndlessPatience,
 }
 
 /// Whether the bug is switched on, in this thread of a test.

@@ -1,12 +1,16 @@
-//! Syncs that many writers share: whoever needs one waits for the next that starts, and one of them starts it.
+//! Syncs that many writers share: whoever needs one waits for the next that starts, and one of them starts it, as a rule the
+//! last to come.
 
 use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
+use self::gathering::{Advice, Gathering};
 use crate::error::{Error, Result};
 use crate::file::disk::Disk;
 use crate::file::mutant::{Mutant, is_on};
-use crate::sync::{AtomicU32, Condvar, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicU32, Condvar, Mutex, MutexGuard, Ordering, wait_at_most};
 
+mod gathering;
 #[cfg(all(loom, test))]
 mod models;
 
@@ -29,6 +33,9 @@ struct State {
     running: bool,
     /// Whether a sync failed: nobody knows what is durable since.
     failure: bool,
+    /// Those who need the sync that starts next.
+    waiting: u32,
+    gathering: Gathering,
 }
 
 impl Syncer {
@@ -62,6 +69,7 @@ impl Syncer {
         let mut state = self.lock();
         let running_counts = is_on(Mutant::RunningSyncCounts) && state.running;
         let wanted = if running_counts { state.started } else { state.started + 1 };
+        state.waiting += 1;
         loop {
             if state.failure {
                 return Err(Error::Poisoned);
@@ -69,34 +77,62 @@ impl Syncer {
             if state.finished >= wanted {
                 return Ok(());
             }
-            if state.running {
-                state = self.finished.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
+            let waiting = state.waiting;
+            let advice = if state.running { Advice::Wait } else { state.gathering.advise(waiting) };
+            state = match advice {
+                Advice::Wait => self.finished.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Advice::Gather(patience) => self.gather(state, patience),
+                Advice::Start => self.run(state, disk)?,
+            };
+        }
+    }
+
+    /// Waits for the others, one of whom starts the sync when all have come.
+    fn gather<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        patience: Duration,
+    ) -> MutexGuard<'a, State> {
+        let number = state.started;
+        let lasts = |state: &mut State| state.started == number && !state.failure;
+        let mut state = wait_at_most(&self.finished, &self.state, state, patience, lasts);
+        if state.started == number && !is_on(Mutant::EndlessPatience) {
+            state.gathering.give_up();
+        }
+        state
+    }
+
+    /// Runs the next sync, for all who have come before it.
+    fn run<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        disk: &dyn Disk,
+    ) -> Result<MutexGuard<'a, State>> {
+        state.started += 1;
+        state.running = true;
+        let served = std::mem::take(&mut state.waiting);
+        drop(state);
+        let begun = Instant::now();
+        let done = disk.sync_data();
+        let took = begun.elapsed();
+        let mut state = self.lock();
+        state.running = false;
+        let writers = served + state.waiting;
+        state.gathering.note(writers, took);
+        match done {
+            Ok(()) => state.finished = state.started,
+            // Whoever started it is told why; it is never tried again, because the system may have dropped what it could
+            // not write and would call the next one a success.
+            Err(_) if is_on(Mutant::SyncAgain) => {}
+            Err(_) => {
+                state.failure = true;
+                self.failed.store(1, Ordering::Relaxed);
             }
-            // One of those who wait starts it for all who came before.
-            state.started += 1;
-            state.running = true;
-            drop(state);
-            let done = disk.sync_data();
-            state = self.lock();
-            state.running = false;
-            match done {
-                Ok(()) => state.finished = state.started,
-                Err(error) => {
-                    // Whoever started it is told why; it is never tried again, because the system may have dropped what it
-                    // could not write and would call the next one a success.
-                    if !is_on(Mutant::SyncAgain) {
-                        state.failure = true;
-                        self.failed.store(1, Ordering::Relaxed);
-                    }
-                    if !is_on(Mutant::SilentFailure) {
-                        self.finished.notify_all();
-                    }
-                    return Err(error);
-                }
-            }
+        }
+        if done.is_ok() || !is_on(Mutant::SilentFailure) {
             self.finished.notify_all();
         }
+        done.map(|()| state)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -213,3 +213,10 @@ fn a_failure_that_wakes_nobody_is_noticed() {
     switch(Some(Mutant::SilentFailure));
     explore("bug: a failure wakes nobody", || one_fails(1));
 }
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn patience_without_end_is_noticed() {
+    switch(Some(Mutant::EndlessPatience));
+    explore("bug: who gathers others never gives up", all_succeed);
+}
