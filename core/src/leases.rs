@@ -167,8 +167,7 @@ impl<'a> Writer<'a> {
         self.forget_unread(segment);
         let reusable = engine.segments.retire(segment);
         let at_once = match &engine.file {
-            // It was leased and is mapped: marking it cannot fail.
-            Some(file) => file.retire(segment).unwrap_or(false),
+            Some(file) => file.retire(segment),
             None => true,
         };
         if at_once {

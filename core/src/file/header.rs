@@ -184,12 +184,17 @@ pub(crate) fn read(disk: &dyn Disk) -> Result<Option<Opened>> {
 /// Writes the header of a new file, both copies, and makes them durable.
 pub(crate) fn create(disk: &dyn Disk, header: &MainHeader) -> Result<Opened> {
     disk.allocate(0, HEADERS_BYTES)?;
-    disk.populate(0, HEADERS_BYTES)?;
+    make_ready(disk)?;
     let mut opened = Opened { header: *header, epoch: 0 };
     // Twice, so that both copies are there: a missing one is what damage looks like.
     write(disk, &mut opened)?;
     write(disk, &mut opened)?;
     Ok(opened)
+}
+
+/// Makes sure that both copies can be written.
+pub(crate) fn make_ready(disk: &dyn Disk) -> Result<()> {
+    disk.populate(0, HEADERS_BYTES)
 }
 
 /// Makes the header durable, in the place of the older copy.

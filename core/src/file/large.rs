@@ -238,8 +238,7 @@ impl<'a> Writer<'a> {
         // While a file is opened, what no link names in the end is freed at once.
         let Some(file) = &engine.file else { return };
         let segments = words >> engine.geometry.segment_shift;
-        // It is mapped and was leased: to mark it cannot fail.
-        if file.let_go(run, segments, unpinned).unwrap_or(false) {
+        if file.let_go(run, segments, unpinned) {
             engine.space.give_back(run, unpinned, &engine.log);
         }
     }

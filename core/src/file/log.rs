@@ -9,6 +9,7 @@
 //! let go     of a run: the same, from the moment at which what hides its link was appended, and nobody pins it
 //! ```
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,8 +18,9 @@ use crate::file::check::sum_of;
 use crate::file::disk::{Disk, PAGE_BYTES};
 use crate::file::header::{self, MainHeader, Opened, RESERVATION_MAX};
 use crate::file::mutant::{Mutant, is_on};
-use crate::file::segment::{Found, Lease, Segment, Site, State};
+use crate::file::segment::{Found, Lease, SEGMENT_TRAILER_WORDS, Segment, Site, State};
 use crate::file::syncer::{Syncer, Ticket};
+use crate::log::segment::SEGMENT_HEADER_WORDS;
 use crate::options::{Access, Durability};
 use crate::region::WORD;
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -290,6 +292,7 @@ impl FileLog {
         let mut changed = *opened;
         change(&mut changed.header, &*self.disk);
         self.syncer.check()?;
+        header::make_ready(&*self.disk)?;
         header::write(&*self.disk, &mut changed).map_err(|error| self.syncer.fail(error))?;
         *opened = changed;
         Ok(())
@@ -363,13 +366,14 @@ impl FileLog {
 
     /// Marks a run as free whose value nobody reads or needs: so many segments without a lease.
     pub(crate) fn free_run(&self, run: usize, segments: usize) -> Result<()> {
+        self.make_ready(run, segments)?;
         self.segment(run)?.blank(1);
         for segment in run + 1..run + segments {
             self.segment(segment)?.blank(0);
         }
         #[cfg(all(test, not(loom)))]
         crate::file::fake::note_record();
-        self.set_state(run, State::Freed)
+        self.mark(run, State::Freed)
     }
 
     /// Writes down how long a segment is that nothing will be appended to.
@@ -380,7 +384,7 @@ impl FileLog {
         history: &mut LeaseHistory,
     ) -> Result<()> {
         let used_words = u32::try_from(used_words).unwrap_or(u32::MAX);
-        self.set_state(segment, State::Sealed { used_words })?;
+        self.mark(segment, State::Sealed { used_words })?;
         // The oldest one that is not known to be durable stays: a later seal would push it on for ever.
         let finished = self.syncer.finished();
         match history.sealed {
@@ -392,7 +396,29 @@ impl FileLog {
         Ok(())
     }
 
+    /// Writes down what a segment is that an earlier opening may have leased.
     pub(crate) fn set_state(&self, segment: usize, state: State) -> Result<()> {
+        self.make_ready(segment, 1)?;
+        self.mark(segment, state)
+    }
+
+    /// Makes sure that headers and trailers of these segments can be written.
+    pub(crate) fn make_ready(&self, first: usize, segments: usize) -> Result<()> {
+        let words = self.segment_bytes as usize / WORD;
+        (first..first + segments).try_for_each(|segment| {
+            self.make_writable(segment * words, SEGMENT_HEADER_WORDS)?;
+            self.make_writable((segment + 1) * words - SEGMENT_TRAILER_WORDS, SEGMENT_TRAILER_WORDS)
+        })
+    }
+
+    /// Makes sure that these words of the log can be written, which this opening may not have leased. A copy of a file may lack
+    /// space for what is zero, and a system that keeps several pages as one needs it for all of them: a store without it would
+    /// end the process.
+    pub(crate) fn make_writable(&self, first: usize, words: usize) -> Result<()> {
+        self.prepare_words(self.first_segment + (first * WORD) as u64, words).map(drop)
+    }
+
+    fn mark(&self, segment: usize, state: State) -> Result<()> {
         let segment = self.segment(segment)?;
         if let Found::Leased { lease, .. } = segment.read() {
             segment.set_state(&lease, state);
@@ -421,28 +447,36 @@ impl FileLog {
     }
 
     /// Takes a segment whose live records were all copied. Answers whether it may be leased again at once.
-    pub(crate) fn retire(&self, segment: usize) -> Result<bool> {
-        if self.durability == Durability::Process || is_on(Mutant::ReuseTooSoon) {
-            self.set_state(segment, State::Freed)?;
-            return Ok(true);
-        }
-        lock(&self.retired).copied.push((self.syncer.next(), Gone { segment, run: 0 }));
-        Ok(false)
+    pub(crate) fn retire(&self, segment: usize) -> bool {
+        let after = if self.durability == Durability::Process || is_on(Mutant::ReuseTooSoon) {
+            if self.set_state(segment, State::Freed).is_ok() {
+                return true;
+            }
+            // No space for the mark: it is tried again with the next ones.
+            0
+        } else {
+            self.syncer.next()
+        };
+        lock(&self.retired).copied.push((after, Gone { segment, run: 0 }));
+        false
     }
 
     /// Takes a run whose link is hidden by a later record. Answers whether its segments may be leased again at once.
-    pub(crate) fn let_go(&self, run: usize, segments: usize, unpinned: bool) -> Result<bool> {
+    pub(crate) fn let_go(&self, run: usize, segments: usize, unpinned: bool) -> bool {
         let gone = Gone { segment: run, run: segments };
-        if self.durability != Durability::Process && !is_on(Mutant::RunReusedTooSoon) {
-            lock(&self.retired).copied.push((self.syncer.next(), gone));
-            return Ok(false);
-        }
-        if unpinned {
-            self.free_run(run, segments)?;
-        } else {
+        let after = if self.durability != Durability::Process && !is_on(Mutant::RunReusedTooSoon) {
+            self.syncer.next()
+        } else if !unpinned {
             lock(&self.retired).held.push(gone);
-        }
-        Ok(unpinned)
+            return false;
+        } else if self.free_run(run, segments).is_ok() {
+            return true;
+        } else {
+            // As in `retire`.
+            0
+        };
+        lock(&self.retired).copied.push((after, gone));
+        false
     }
 
     /// Retired segments, and first segments of runs, that may be leased again by now. With `hurry`, waits for the syncs that
@@ -462,16 +496,22 @@ impl FileLog {
                 list.drain(..count).map(|(_, gone)| gone).collect::<Vec<_>>()
             };
             reusable.extend(done(&mut retired.freed).iter().map(|gone| gone.segment));
-            let mut free = done(&mut retired.copied);
-            free.append(&mut retired.held);
-            for gone in free {
-                if gone.run == 0 {
-                    self.set_state(gone.segment, State::Freed)?;
+            let mut free = VecDeque::from(done(&mut retired.copied));
+            free.extend(retired.held.drain(..));
+            while let Some(gone) = free.pop_front() {
+                let marked = if gone.run == 0 {
+                    self.set_state(gone.segment, State::Freed)
                 } else if unpinned(gone.segment) {
-                    self.free_run(gone.segment, gone.run)?;
+                    self.free_run(gone.segment, gone.run)
                 } else {
                     retired.held.push(gone);
                     continue;
+                };
+                if let Err(error) = marked {
+                    // Tried again with the next ones.
+                    free.push_front(gone);
+                    retired.copied.splice(..0, free.into_iter().map(|gone| (0, gone)));
+                    return if reusable.is_empty() { Err(error) } else { Ok(reusable) };
                 }
                 match self.durability {
                     Durability::Process => reusable.push(gone.segment),

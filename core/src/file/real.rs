@@ -24,6 +24,10 @@ const REPLACED_MAX: usize = 8;
 /// A file that takes more than this part of the memory counts as one that does not fit: there is more than files in it.
 const FILES_PER_MEMORY: u64 = 2;
 
+/// The largest page in which the system keeps a part of a file, on x86-64.
+#[cfg(target_os = "linux")]
+const LARGE_PAGE_BYTES: u64 = 2 << 20;
+
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -48,6 +52,8 @@ pub(crate) struct RealDisk {
     scattered: AtomicBool,
     /// Whether the system may read more than it is asked for.
     ahead: AtomicBool,
+    /// Whether pages could not be written when space was given back: the system tells of them only once.
+    unwritten: AtomicBool,
 }
 
 impl RealDisk {
@@ -100,6 +106,7 @@ impl RealDisk {
             memory: memory::allowed(),
             scattered: AtomicBool::new(false),
             ahead: AtomicBool::new(true),
+            unwritten: AtomicBool::new(false),
         })
     }
 
@@ -130,6 +137,49 @@ impl RealDisk {
             return Err(self.failed(op)(rustix::io::Errno::FBIG.into()));
         }
         Ok(())
+    }
+
+    /// Gives space back of which no page in memory has a part.
+    ///
+    /// The system keeps pages of a file in memory as large ones, of up to some MiB, that may reach into what stays. It parts them at
+    /// the hole where they are clean. A dirty one stays whole, and the next store to any of it after it was written would need space
+    /// for the hole again: on a disk that is full by then, a signal. So it is written first; what cannot be parted keeps its space.
+    #[cfg(target_os = "linux")]
+    fn punch_alone(&self, first: u64, bytes: u64) -> Result<()> {
+        let punch = || {
+            let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            self.fallocate("give space back", flags, first, bytes)?;
+            Ok(self.is_in_memory(first) || self.is_in_memory(first + bytes - PAGE_BYTES))
+        };
+        if !punch()? {
+            return Ok(());
+        }
+        let begin = first.saturating_sub(LARGE_PAGE_BYTES);
+        let end = (first + bytes + LARGE_PAGE_BYTES).min(self.reserved);
+        if let Err(error) = self.map.flush_range(begin as usize, (end - begin) as usize) {
+            self.unwritten.store(true, Relaxed);
+            return Err(self.failed("sync")(error));
+        }
+        if punch()? {
+            self.fallocate("allocate space", FallocateFlags::empty(), first, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the system has this page in memory.
+    #[cfg(target_os = "linux")]
+    fn is_in_memory(&self, byte: u64) -> bool {
+        let (page, mut found) = (self.map.as_mut_ptr().wrapping_add(byte as usize), 0);
+        // SAFETY: the page lies in the map, and for one page one byte is written.
+        let done = unsafe { libc::mincore(page.cast(), PAGE_BYTES as usize, &raw mut found) };
+        done == 0 && found & 1 == 1
+    }
+
+    /// Whether the disk has no space left to speak of.
+    #[cfg(target_os = "linux")]
+    fn is_full(&self) -> bool {
+        let of = rustix::fs::fstatvfs(&self.file);
+        of.is_ok_and(|of| of.f_bavail.saturating_mul(of.f_frsize) < LARGE_PAGE_BYTES)
     }
 
     /// `fallocate` on a range that has been checked; answers `Unsupported` where the filesystem has no such thing.
@@ -181,6 +231,10 @@ impl Disk for RealDisk {
             match self.map.advise_range(memmap2::Advice::PopulateWrite, first, bytes) {
                 // Linux before 5.14 does not know the advice.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                // A store would have been answered with a signal.
+                Err(error) if error.raw_os_error() == Some(libc::EFAULT) && self.is_full() => {
+                    return Err(self.failed("populate the map")(rustix::io::Errno::NOSPC.into()));
+                }
                 result => result.map_err(self.failed("populate the map"))?,
             }
         }
@@ -204,12 +258,7 @@ impl Disk for RealDisk {
         self.may_write()?;
         check_range(first, bytes, self.reserved)?;
         #[cfg(target_os = "linux")]
-        return self.fallocate(
-            "give space back",
-            FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
-            first,
-            bytes,
-        );
+        return self.punch_alone(first, bytes);
         #[cfg(not(target_os = "linux"))]
         Err(Error::Unsupported("this operating system cannot give space of a file back".into()))
     }
@@ -222,6 +271,9 @@ impl Disk for RealDisk {
 
     fn sync_data(&self) -> Result<()> {
         self.may_write()?;
+        if self.unwritten.load(Relaxed) {
+            return Err(self.failed("sync")(rustix::io::Errno::IO.into()));
+        }
         self.file.sync_data().map_err(self.failed("sync"))
     }
 
@@ -478,6 +530,24 @@ mod tests {
         assert_eq!((disk.len(), word(&disk, 4096).load(Relaxed)), (Ok(8192), 7));
         disk.allocate(40_960, 4096).unwrap();
         assert_eq!(word(&disk, 40_960).load(Relaxed), 0);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_hole_is_in_no_page_with_what_stays() {
+        const BYTES: u64 = RESERVED;
+        let folder = Folder::new();
+        let disk = open(&folder.file()).unwrap();
+        disk.allocate(0, BYTES).unwrap();
+        disk.populate(0, BYTES).unwrap();
+        (0..BYTES).step_by(4096).for_each(|byte| word(&disk, byte).store(byte | 1, Relaxed));
+        for first in [64 << 10, 300 << 10, 1000 << 10] {
+            match disk.punch(first, 4096) {
+                Ok(()) => assert!(!disk.is_in_memory(first), "{first}"),
+                Err(error) => assert!(matches!(error, Error::Unsupported(_)), "{error:?}"),
+            }
+            assert_eq!(word(&disk, first - 4096).load(Relaxed), (first - 4096) | 1);
+        }
     }
 
     #[test]

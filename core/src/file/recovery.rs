@@ -457,6 +457,7 @@ impl Engine {
         let mut marked = !torn.is_empty();
         for segment in torn {
             // Nobody has leased it. Left as it is, it would be an error when the file is opened again on the same boot.
+            file.make_ready(*segment, 1)?;
             file.segment(*segment)?.blank(0);
         }
         for plan in plans {
@@ -465,7 +466,9 @@ impl Engine {
             let void = void.map(|segment| (*segment, State::Discarded));
             for (link, lease) in &plan.gone {
                 // Else it would be an error when the file is opened again on the same boot.
-                Record::at(self.log.view(), *link).bury(*lease);
+                let record = Record::at(self.log.view(), *link);
+                file.make_writable(*link, record.header.extent())?;
+                record.bury(*lease);
                 marked = true;
             }
             for (segment, state) in out.chain(void) {
