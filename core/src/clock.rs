@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A source of time for expiry. It must not go back; a step back makes entries live longer, nothing worse.
 ///
+/// After 2^32 seconds, in the year 2106, entries expire as before, but a full store no longer looks for the expired among the others.
+///
 /// It is called with no lock held, from any thread that uses the store, and may itself use the store.
 pub trait Clock: Send + Sync {
     /// Milliseconds since the Unix epoch.

@@ -12,6 +12,7 @@
 //! records meanwhile. The alternative, to copy outside the lock and to compare slot and version afterwards, holds the
 //! lock for shorter, but needs a reservation that outlives the lock.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::clock::Moment;
@@ -338,8 +339,12 @@ impl Engine {
             if self.stripes[number].counters.expiring_words.get() == 0 {
                 continue;
             }
+            // No segment twice, whatever the copies out of it say of themselves.
+            let mut left = None;
             loop {
                 let mut writer = self.lock_stripe(number, moment)?;
+                let sealed = || writer.state.sealed.iter().map(VecDeque::len).sum::<usize>();
+                let left = left.get_or_insert_with(sealed);
                 if writer.drop_expired_runs(moment)? {
                     drop(writer);
                     self.tell(number, moment);
@@ -349,7 +354,8 @@ impl Engine {
                     }
                     continue;
                 }
-                if writer.state.victim.is_none() {
+                if writer.state.victim.is_none() && *left > 0 {
+                    *left -= 1;
                     writer.state.victim = writer.choose_expired(moment);
                 }
                 if writer.state.victim.is_none() {

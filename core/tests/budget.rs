@@ -381,6 +381,25 @@ fn refusing_a_large_value_costs_little() {
     validate(&store).unwrap();
 }
 
+/// Times beyond what a segment notes of its lifetimes, 2^32 seconds, make nothing expire and nobody wait.
+#[test]
+fn full_after_the_year_2106() {
+    let clock = FakeClock::new();
+    clock.advance(Duration::from_secs(1 << 32));
+    let store = Store::open(Options::memory(MIB).clock(clock.clone())).unwrap();
+    let hour = SetOptions::new().ttl(Duration::from_secs(3600));
+    let mut kept = 0_u32;
+    while store.set_with(kept.to_le_bytes(), [1; 100], hour).is_ok() {
+        kept += 1;
+    }
+    let full = store.set_with(kept.to_le_bytes(), [1; 100], hour);
+    assert!(matches!(full, Err(Error::Full { .. })), "{full:?}");
+    assert!((0..kept).all(|key| store.contains(key.to_le_bytes()).unwrap()));
+    clock.advance(Duration::from_secs(3600));
+    assert!((0..kept).all(|key| !store.contains(key.to_le_bytes()).unwrap()));
+    validate(&store).unwrap();
+}
+
 /// Beyond the promise the store is full at some point; from there on each delete makes room, up to the promise at least.
 #[test]
 fn full_and_not_full_again() {

@@ -244,10 +244,14 @@ impl Account {
 
     /// Words of live records in classes that have expired.
     pub(crate) fn expired_words(&self, now_ms: u64, expired: Expired) -> usize {
-        let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
-        let over = |class: &&ExpiryClass| match expired {
-            Expired::All => class.last_s.load(Ordering::Relaxed) <= now_s,
-            Expired::Some => class.first_s.load(Ordering::Relaxed) <= now_s,
+        let now_s = now_ms / 1000;
+        let over = |class: &&ExpiryClass| {
+            let second = match expired {
+                Expired::All => class.last_s.load(Ordering::Relaxed),
+                Expired::Some => class.first_s.load(Ordering::Relaxed),
+            };
+            // The last second that a class can name stands for all later ones.
+            second < u32::MAX && u64::from(second) <= now_s
         };
         let words = |class: &ExpiryClass| class.words.load(Ordering::Relaxed) as usize;
         self.expiry.iter().filter(over).map(words).sum::<usize>().min(self.live_words())
