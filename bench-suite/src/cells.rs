@@ -3,6 +3,7 @@
 use crate::engines::contract::Durability;
 use crate::experiments::Task;
 use crate::files::Step;
+use crate::files::beyond::WORKLOADS;
 use crate::measure::unit::{Stage, Unit};
 use crate::record::trial::{Action, Finding, Sizes};
 use crate::report::format;
@@ -61,6 +62,9 @@ pub(crate) fn finding(finding: &Finding) -> String {
             None => format!("full store, {}, no budget", sizes(found.sizes)),
         },
         Finding::Memory(found) => format!("memory, {}", format::entries(found.entries)),
+        Finding::BeyondMemory(found) => {
+            beyond(found.durability, found.workload, found.entries, found.limit_bytes)
+        }
         Finding::Latency(found) => {
             format!("{}, at {} %", latency(found.durability, found.entries), found.percent)
         }
@@ -70,6 +74,12 @@ pub(crate) fn finding(finding: &Finding) -> String {
 /// `D0, latency, 100 k entries`; what a record has ends with the rate.
 fn latency(class: Durability, entries: u32) -> String {
     format!("{}, latency, {}", class.name(), format::entries(entries))
+}
+
+/// `D1, larger than memory, get, 250 k entries, limit 64.0 MiB`.
+fn beyond(class: Durability, workload: Workload, entries: u32, limit_bytes: u64) -> String {
+    let (class, title, limit) = (class.name(), workload.title(), format::bytes(limit_bytes));
+    format!("{class}, larger than memory, {title}, {}, limit {limit}", format::entries(entries))
 }
 
 /// What a task will find, as far as that is known before: the beginning of the names of its findings.
@@ -113,6 +123,11 @@ pub(crate) fn of_unit(unit: &Unit) -> Vec<String> {
         }
         Stage::Files { home, step: Step::Latency { entries } } => {
             vec![latency(home.durability, *entries)]
+        }
+        Stage::Files { home, step: Step::Beyond(excess) } => {
+            let name =
+                |workload| beyond(home.durability, workload, excess.entries, excess.limit_bytes);
+            WORKLOADS.map(name).into()
         }
         Stage::Files { .. } => Vec::new(),
     }

@@ -11,6 +11,7 @@ use crate::engines::{self, Listed};
 use crate::experiments::Experiment;
 use crate::fault::{Context, Fault, Result};
 use crate::measure::blocks::{self, Order};
+use crate::measure::cage;
 use crate::measure::unit::Unit;
 use crate::profile::{self, Profile};
 use crate::record;
@@ -27,6 +28,9 @@ const DEFAULT_TRACES: &str = "../shared/traces";
 /// Entries that `--entries` may ask for.
 const ENTRIES: std::ops::RangeInclusive<u32> = 1000..=100_000_000;
 
+/// MiB that `--limit-mib` may ask for.
+const LIMIT_MIB: std::ops::RangeInclusive<u64> = 16..=1_048_576;
+
 /// Exit codes: something failed, the caller gave wrong arguments, or two records do not agree.
 const FAILED: u8 = 1;
 const WRONG_ARGUMENTS: u8 = 2;
@@ -36,12 +40,12 @@ const LEAST: f64 = 90.0;
 
 /// As messages name them.
 const COMMANDS: &str =
-    "run, cache, files, report, diff, verify, tables, cells, engines and calibrate";
+    "run, cache, files, beyond-memory, report, diff, verify, tables, cells, engines and calibrate";
 
 /// What the arguments ask for.
 enum Request {
     Help,
-    Run { order: Order, out: PathBuf },
+    Run { order: Box<Order>, out: PathBuf },
     Report { file: PathBuf },
     Tables { file: PathBuf, parts: Vec<Part>, into: Option<PathBuf> },
     Cells { profile: &'static Profile, into: Option<PathBuf> },
@@ -51,6 +55,7 @@ enum Request {
     Verify { file: PathBuf, order: Box<Order>, out: PathBuf, cells: Vec<String>, least: f64 },
     Introduce(&'static Listed),
     Measure(Box<Unit>),
+    Guard(PathBuf),
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -82,11 +87,13 @@ fn help() -> String {
     let cache_profiles = describe(&profile::CACHE);
     let file_profiles = describe(&profile::FILES);
     let parts = Part::ALL.map(Part::name).join(", ");
+    let beyond_profiles = describe(&profile::BEYOND);
     format!(
         "Measures Nyala beside other key-value stores on the same work.\n\n\
          nyala-bench run [--profile NAME] [--engines A,B] [--trace FILE] [--traces DIR] [--cells TEXT].. [--out DIR] [--seed N]\n\
          nyala-bench cache [EXPERIMENT,..] [--profile NAME] [--engines A,B] [--traces DIR] [--entries N] [--cells TEXT].. [--out DIR] [--seed N]\n\
          nyala-bench files [CLASS,..] [--profile NAME] [--engines A,B] [--folder DIR] [--entries N] [--cells TEXT].. [--out DIR] [--seed N]\n\
+         nyala-bench beyond-memory [CLASS,..] [--profile NAME] [--engines A,B] [--folder DIR] [--limit-mib N] [--entries N] [--out DIR] [--seed N]\n\
          nyala-bench report FILE\n\
          nyala-bench tables FILE [--parts A,B] [--into DOCUMENT]\n\
          nyala-bench cells [--profile NAME] [--into DOCUMENT]\n\
@@ -98,6 +105,8 @@ fn help() -> String {
          cache does the same for experiments on caches and full stores: {}.\n\
          files does the same for stores in files, in the durability classes D1 (survives kill -9), D2 (a power cut loses at most\n\
          the last second) and D3 (survives a power cut).\n\
+         beyond-memory does it for stores in files with more data than their process may take of memory (class D1, or those named),\n\
+         in a control group of the system, which takes permission to make one.\n\
          report makes the same tables, and index.html beside FILE, from a recorded FILE.\n\
          tables prints the tables of a recorded FILE in Markdown, cells what a profile measures (default standard); --into writes them\n\
          into a document, between the lines <!-- tables: FILE --> and <!-- /tables -->, or <!-- cells: NAME --> and <!-- /cells -->.\n\
@@ -108,7 +117,8 @@ fn help() -> String {
          calibrate measures redis-server with redis-benchmark and with the client that asks servers here, in turns, and prints both.\n\
          Exit status: 0, and for diff and verify that enough of Nyala's ratios overlap; {FAILED} something failed; {WRONG_ARGUMENTS} wrong\n\
          arguments; {APART} too few overlap.\n\n\
-         --profile NAME  how much is measured (default quick, for cache cache-full, for files files-full):\n{profiles}{cache_profiles}{file_profiles}\
+         --profile NAME  how much is measured (default quick, for cache cache-full, for files files-full, for\n\
+         \x20               beyond-memory beyond-full):\n{profiles}{cache_profiles}{file_profiles}{beyond_profiles}\
          --engines A,B   only these: {} (default: all that are installed)\n\
          --trace FILE    requests for the cache-aside replay: gzip of little-endian 32-bit key numbers\n\
          \x20               (default: a generated trace)\n\
@@ -116,6 +126,7 @@ fn help() -> String {
          \x20               a generated trace)\n\
          --folder DIR    where stores in files are made, and removed (default: that of --out); a real disk\n\
          --entries N     entries that growth ends with, or that stores in files hold (default: by profile)\n\
+         --limit-mib N   memory of a process of beyond-memory, pages of files included, in MiB, {} to {} (default: by profile)\n\
          --cells TEXT    only what has a cell in whose name TEXT stands, as diff prints it: `get, 1 M entries`; may be repeated\n\
          --parts A,B     of the tables only these parts: {parts} (default: all)\n\
          --least PERCENT of Nyala's ratios that have to overlap (default {LEAST})\n\
@@ -125,6 +136,8 @@ fn help() -> String {
          --seed N        seed of keys, streams and order, 0 to 2^64-1 (default {DEFAULT_SEED})\n",
         experiment_names(),
         engine_names(),
+        LIMIT_MIB.start(),
+        LIMIT_MIB.end(),
         calibrate::ALLOWED.start(),
         calibrate::ALLOWED.end(),
         calibrate::REQUESTS
@@ -187,6 +200,7 @@ fn execute(request: Request) -> Result<bool> {
                 print_line(&info)?;
             }
         }
+        Request::Guard(folder) => cage::guard(&folder)?,
         Request::Measure(unit) => {
             (engine(&unit.engine)?.measure)(&unit, &mut |cell| print_line(&cell))?;
         }

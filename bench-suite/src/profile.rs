@@ -2,17 +2,18 @@
 
 mod list;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::engines::contract::{Durability, Home};
 use crate::engines::{Class, Listed, way};
 use crate::experiments::{Experiment, Form, Inputs, Task};
 use crate::files::Step;
+use crate::files::beyond::{self, Excess};
 use crate::measure::unit::{Stage, Unit};
 use crate::workloads::Workload;
 use crate::workloads::keys::Random;
 use crate::workloads::stream::Content;
-pub(crate) use list::{ALL, CACHE, FILES};
+pub(crate) use list::{ALL, BEYOND, CACHE, FILES};
 
 /// Threads of a replay.
 const THREADS: [usize; 2] = [1, 2];
@@ -35,6 +36,49 @@ pub(crate) struct Profile {
     experiments: &'static [Experiment],
     /// `None`: no stores in files.
     pub(crate) files: Option<Files>,
+    /// `None`: nothing larger than memory.
+    pub(crate) beyond: Option<Beyond>,
+}
+
+/// Sizes of the comparison of stores whose data is larger than memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Beyond {
+    classes: &'static [Durability],
+    /// What a process may take, pages of files included, and how many entries of about a kilobyte it has to hold.
+    limit_bytes: u64,
+    entries: u32,
+    /// Milliseconds of a timed cell.
+    span_ms: u64,
+    /// It is measured in so many of the blocks, the first ones: loads take long.
+    blocks: u32,
+}
+
+impl Beyond {
+    /// What a process may take.
+    pub(crate) fn limit_bytes(&self, inputs: &Inputs) -> u64 {
+        inputs.limit_bytes.unwrap_or(self.limit_bytes)
+    }
+
+    fn rounds(&self, inputs: &Inputs, block: u32) -> Vec<Round> {
+        let entries = inputs.file_entries.unwrap_or(self.entries);
+        let classes = self.classes.iter().filter(|class| inputs.classes.contains(class));
+        let round = |durability: &Durability| {
+            let home =
+                Home { durability: *durability, folder: inputs.folder.clone(), stock: false };
+            let limit_bytes = self.limit_bytes(inputs);
+            let excess = Excess { entries, limit_bytes, door: PathBuf::new() };
+            let stage = Stage::Files { home, step: Step::Beyond(excess) };
+            Round { stage, threads: 1, span_ms: self.span_ms, stream_len: 0 }
+        };
+        if block < self.blocks { classes.map(round).collect() } else { Vec::new() }
+    }
+
+    /// Whether an engine takes part in a class.
+    fn includes(&self, listed: &Listed, class: Durability) -> bool {
+        self.classes.contains(&class)
+            && listed.in_files.contains(&class)
+            && beyond::ENGINES.contains(&listed.name)
+    }
 }
 
 /// Sizes of the comparison of stores in files.
@@ -206,6 +250,9 @@ impl Profile {
             (_, Class::Sockets) if !self.asks_in(listed) => false,
             (Stage::Experiment(task), _) => task.includes(listed.name),
             (Stage::Files { step: Step::Latency { .. }, .. }, _) => PACED.contains(&listed.name),
+            (Stage::Files { home, step: Step::Beyond(_) }, _) => {
+                self.beyond.is_some_and(|beyond| beyond.includes(listed, home.durability))
+            }
             (Stage::Files { home, .. }, _) => listed.in_files.contains(&home.durability),
             (Stage::Store { entries, .. }, _) => {
                 self.stores.is_some_and(|stores| stores.includes(listed, *entries, round.threads))
@@ -223,7 +270,7 @@ impl Profile {
 
     /// Whether an engine takes part at all.
     pub(crate) fn needs(&self, listed: &Listed, inputs: &Inputs) -> bool {
-        self.volatile(listed, inputs) || self.files.is_some() && !listed.in_files.is_empty()
+        self.volatile(listed, inputs) || !self.in_files_of(listed, inputs).is_empty()
     }
 
     /// Engines and classes of stores in files.
@@ -232,16 +279,25 @@ impl Profile {
         engines: &[&'static Listed],
         inputs: &Inputs,
     ) -> Vec<(&'static Listed, Durability)> {
-        let classes = self.files.map_or(&[][..], |files| files.classes).iter();
-        let classes: Vec<Durability> =
-            classes.filter(|class| inputs.classes.contains(class)).copied().collect();
-        classes
-            .into_iter()
-            .flat_map(|class| {
-                let there = move |listed: &&&'static Listed| listed.in_files.contains(&class);
-                engines.iter().filter(there).map(move |listed| (*listed, class))
+        let mut found: Vec<(&'static Listed, Durability)> = engines
+            .iter()
+            .flat_map(|listed| {
+                self.in_files_of(listed, inputs).into_iter().map(|class| (*listed, class))
             })
-            .collect()
+            .collect();
+        // Class by class, and within one in the order of the list.
+        found.sort_by_key(|(_, class)| *class);
+        found
+    }
+
+    /// Classes in files in which an engine takes part.
+    fn in_files_of(&self, listed: &Listed, inputs: &Inputs) -> Vec<Durability> {
+        let there = |class: &Durability| {
+            let whole = self.files.is_some_and(|files| files.classes.contains(class));
+            let beyond = self.beyond.is_some_and(|beyond| beyond.includes(listed, *class));
+            inputs.classes.contains(class) && (whole && listed.in_files.contains(class) || beyond)
+        };
+        Durability::OF_FILES.into_iter().filter(there).collect()
     }
 
     /// Whether an engine takes part in what is no comparison of files.
@@ -272,6 +328,9 @@ impl Profile {
         }
         if let Some(files) = &self.files {
             rounds.extend(files.rounds(inputs));
+        }
+        if let Some(beyond) = &self.beyond {
+            rounds.extend(beyond.rounds(inputs, block));
         }
         let mut units = Vec::new();
         for round in rounds {
@@ -324,6 +383,8 @@ pub(crate) fn estimate_seconds(unit: &Unit) -> f64 {
     const SHARED: f64 = 0.65;
     const PREPARATION_NS: f64 = 60.0;
     const SYNC: f64 = 0.003;
+    /// What the disk takes for an entry of a kilobyte.
+    const BEYOND_NS: f64 = 8000.0;
     let listed = crate::engines::find(&unit.engine);
     let load_ns = listed.map_or(0.0, |listed| f64::from(listed.load_ns));
     let span = unit.span_ms as f64 / 1000.0;
@@ -354,6 +415,13 @@ pub(crate) fn estimate_seconds(unit: &Unit) -> f64 {
         Stage::Files { step: Step::Latency { entries }, .. } => {
             PROCESS + f64::from(*entries) * (load_ns + 500.0) / 1e9 + 6.0 * span + 2.0 * streams
         }
+        Stage::Files { home, step: Step::Beyond(excess) } => {
+            // Written twice at least, a log and then its pages, and synced; each workload is warmed for half its time.
+            let load = f64::from(excess.entries) * (3.0 * load_ns + BEYOND_NS) / 1e9;
+            let synced = f64::from(excess.entries) / 1000.0 * SYNC;
+            let load = if home.durability == Durability::D3 { load + synced } else { load };
+            0.3 + load + 1.5 * beyond::WORKLOADS.len() as f64 * span
+        }
         Stage::Files { .. } => 3.0,
     }
 }
@@ -368,11 +436,11 @@ mod tests {
 
     #[test]
     fn every_block_has_the_same_units_in_another_order() {
-        for profile in ALL.iter().chain(&CACHE).chain(&FILES) {
+        for profile in ALL.iter().chain(&CACHE).chain(&FILES).chain(&BEYOND) {
             // The first block has what is measured once, in addition.
             let repeated = |unit: &Unit| match &unit.stage {
                 Stage::Experiment(task) => !task.once(),
-                _ => true,
+                _ => !unit.is_limited(),
             };
             let sorted = |block| {
                 let mut units: Vec<String> = profile
@@ -427,7 +495,7 @@ mod tests {
     #[test]
     fn estimates_keep_the_promises() {
         for (name, limit) in [
-            ("tiny", 90.0),
+            ("tiny", 110.0),
             ("smoke", 180.0),
             ("quick", 310.0),
             ("standard", 1800.0),
@@ -435,11 +503,14 @@ mod tests {
             ("cache-full", 900.0),
             ("files-smoke", 180.0),
             ("files-full", 2200.0),
+            ("beyond-smoke", 240.0),
+            ("beyond-full", 2000.0),
         ] {
             let profile = ALL
                 .iter()
                 .chain(&CACHE)
                 .chain(&FILES)
+                .chain(&BEYOND)
                 .find(|profile| profile.name == name)
                 .unwrap();
             let seconds: f64 = (0..profile.blocks)

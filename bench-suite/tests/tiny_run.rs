@@ -92,6 +92,7 @@ fn measures_every_engine_that_is_here() {
     // The others are either measured or left out with a reason that says how to install them.
     for skip in of_kind(&lines, "skip") {
         let name = skip["engine"].as_str().unwrap();
+        assert!(skip["experiment"].is_null(), "{skip}");
         assert!(["redis", "rocksdb", "rocksdb-stock"].contains(&name), "{skip}");
         assert!(skip["reason"].as_str().unwrap().contains("apt-get install"), "{skip}");
     }
@@ -112,6 +113,7 @@ fn measures_every_engine_that_is_here() {
         }
     }
     check_trials(&of_kind(&lines, "trial"));
+    check_beyond(&of_kind(&lines, "trial"), &errors);
     check_files(&lines, &IN_FILES);
     let left: Vec<_> =
         std::fs::read_dir(&folder.0).unwrap().map(|file| file.unwrap().file_name()).collect();
@@ -135,6 +137,95 @@ fn measures_every_engine_that_is_here() {
     let again = bench(&["report", folder.0.join("latest.jsonl").to_str().unwrap()]);
     assert!(again.status.success());
     assert_eq!(String::from_utf8_lossy(&again.stdout), table);
+}
+
+/// What says that this system lets nobody limit memory; then nothing is measured so.
+const NO_LIMIT: &str = "memory cannot be limited here";
+
+/// Stores in files were measured with more data than memory, and read it from the disk.
+fn check_beyond(trials: &[&Value], errors: &str) {
+    let found: Vec<_> =
+        trials.iter().filter(|trial| trial["experiment"] == "beyond-memory").collect();
+    if errors.contains(NO_LIMIT) {
+        assert!(found.is_empty(), "{found:?}");
+        return;
+    }
+    for engine in ["nyala", "sqlite", "lmdb", "fjall"] {
+        for workload in ["get", "zipf95", "overwrite"] {
+            let own = |trial: &&&&Value| trial["engine"] == engine && trial["workload"] == workload;
+            let trial = found.iter().find(own).unwrap_or_else(|| panic!("{engine}, {workload}"));
+            let number = |name: &str| trial[name].as_u64().unwrap();
+            assert!(number("ops") > 0 && !trial["settings"].as_str().unwrap().is_empty());
+            let data = number("entries") * (16 + number("value_bytes"));
+            assert!(data > 3 * number("limit_bytes"), "{trial}");
+            // Nearly every read of uniform keys is one of a page that is not there.
+            assert!(workload != "get" || number("read_bytes") > 1000 * number("ops"), "{trial}");
+        }
+    }
+}
+
+#[test]
+fn who_needs_more_than_the_limit_is_left_out_by_name() {
+    let folder = Folder::new("killed-for-memory");
+    let out = folder.0.to_str().unwrap();
+    // The numbers of the entries alone take more.
+    let arguments = ["beyond-memory", "--profile", "beyond-smoke", "--engines", "nyala", "--out"];
+    let sizes = ["--limit-mib", "16", "--entries", "100000000"];
+    let output = bench(&[&arguments[..], &[out], &sizes].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if errors.contains(NO_LIMIT) {
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(!folder.0.join("latest.jsonl").exists());
+        return;
+    }
+    assert!(output.status.success(), "{errors}");
+    let lines = lines(&folder.0.join("latest.jsonl"));
+    let skip = of_kind(&lines, "skip")[0];
+    assert_eq!(
+        (skip["engine"].as_str(), skip["experiment"].as_str()),
+        (Some("nyala"), Some("beyond-memory"))
+    );
+    let expected = "nyala needed more memory than its limit of 16.0 MiB and was killed";
+    assert!(skip["reason"].as_str().unwrap().ends_with(expected), "{skip}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("! nyala is left out of beyond-memory, class D1"), "{table}");
+}
+
+/// The control group that this program has made for a process, as a folder.
+fn control_group(process: u32) -> Option<PathBuf> {
+    let groups = std::fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
+    let group = groups.lines().find(|line| line.contains("/nyala-bench-"))?.rsplit(':').next()?;
+    let roots = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"];
+    roots.iter().map(|root| PathBuf::from(format!("{root}{group}"))).find(|path| path.is_dir())
+}
+
+#[test]
+fn a_control_group_ends_with_the_process_that_made_it() {
+    let folder = Folder::new("killed-group");
+    let out = folder.0.to_str().unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_nyala-bench"))
+        .args(["beyond-memory", "--profile", "beyond-smoke", "--engines", "nyala", "--out", out])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let found = wait_for("a control group", || {
+        if run.try_wait().unwrap().is_some() {
+            return Some(None);
+        }
+        let measuring = children(run.id()).into_iter();
+        measuring.filter_map(|process| Some(Some((process, control_group(process)?)))).next()
+    });
+    // It ended at once where no group may be made.
+    let Some((measuring, group)) = found else { return };
+    Command::new("kill").args(["-KILL", &run.id().to_string()]).status().unwrap();
+    run.wait().unwrap();
+    wait_for("the end of the group", || (!group.exists()).then_some(()));
+    wait_for("the end of its process", || {
+        let gone = std::fs::read_to_string(format!("/proc/{measuring}/stat"))
+            .map_or(true, |stat| stat.contains(") Z "));
+        gone.then_some(())
+    });
 }
 
 /// Every store in files was audited and measured in every block, and lost nothing.
@@ -407,13 +498,13 @@ fn the_client_is_laid_beside_redis_benchmark() {
 
 #[test]
 fn wrong_arguments_are_named_with_what_is_allowed() {
-    let cases: [(&[&str], &[&str]); 28] = [
+    let cases: [(&[&str], &[&str]); 31] = [
         (&[], &["run", "report"]),
         (
             &["walk"],
             &[
                 "\"walk\"",
-                "run, cache, files, report, diff, verify, tables, cells, engines and calibrate",
+                "run, cache, files, beyond-memory, report, diff, verify, tables, cells, engines and calibrate",
             ],
         ),
         (&["run", "--profile", "slow"], &["\"slow\"", "tiny, smoke, quick, standard, full"]),
@@ -430,6 +521,9 @@ fn wrong_arguments_are_named_with_what_is_allowed() {
         (&["files", "D0"], &["\"D0\"", "D1, D2, D3"]),
         (&["files", "--profile", "quick"], &["\"quick\"", "files-smoke, files-full"]),
         (&["files", "--folder", "/no/such/folder"], &["--folder", "/no/such/folder"]),
+        (&["beyond-memory", "D0"], &["\"D0\"", "D1, D2, D3"]),
+        (&["beyond-memory", "--limit-mib", "8"], &["\"8\"", "16 to 1048576"]),
+        (&["beyond-memory", "--profile", "quick"], &["beyond-smoke, beyond-full"]),
         (&["report"], &["FILE"]),
         (&["tables"], &["FILE"]),
         (&["tables", "no.jsonl"], &["no.jsonl"]),
@@ -460,6 +554,8 @@ fn help_names_every_profile_and_engine() {
     let text = String::from_utf8_lossy(&output.stdout);
     let words =
         ["tiny", "smoke", "quick", "cache-full", "files-full", "--engines", "--trace", "--traces"];
+    let more = ["beyond-memory", "beyond-full", "--limit-mib"];
+    assert!(more.iter().all(|word| text.contains(word)), "{text}");
     let more = ["--cells", "--least", "--resume", "diff", "verify", "Exit status"];
     for word in words
         .iter()

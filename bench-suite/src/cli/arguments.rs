@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use lexopt::prelude::{Long, Short, Value};
 
 use super::{
-    COMMANDS, DEFAULT_OUT, DEFAULT_SEED, DEFAULT_TRACES, ENTRIES, LEAST, RECORD, Request,
-    VERIFY_OUT, engine_names, experiment_names,
+    COMMANDS, DEFAULT_OUT, DEFAULT_SEED, DEFAULT_TRACES, ENTRIES, LEAST, LIMIT_MIB, RECORD,
+    Request, VERIFY_OUT, engine_names, experiment_names,
 };
 use crate::calibrate;
 use crate::engines::contract::Durability;
@@ -15,6 +15,7 @@ use crate::engines::{self, Listed};
 use crate::experiments::{Experiment, Inputs};
 use crate::fault::{Context, Fault, Result};
 use crate::measure::blocks::{INTRODUCE, MEASURE, Order};
+use crate::measure::cage::GUARD;
 use crate::profile::{self, Profile};
 use crate::record;
 use crate::report::Part;
@@ -31,6 +32,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> 
             "run" => parse_run(&mut parser, &arguments),
             "cache" => parse_cache(&mut parser, &arguments),
             "files" => parse_files(&mut parser, &arguments),
+            "beyond-memory" => parse_beyond(&mut parser, &arguments),
             "report" => parse_report(&mut parser),
             "tables" => parse_tables(&mut parser),
             "cells" => parse_cells(&mut parser),
@@ -41,6 +43,10 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString> + 'static) -> 
             INTRODUCE => {
                 let name: String = read_order(&mut parser)?;
                 engine(&name).map(Request::Introduce)
+            }
+            GUARD => {
+                let folder = parser.value().context(|| "a folder".to_owned())?;
+                Ok(Request::Guard(PathBuf::from(folder)))
             }
             MEASURE => Ok(Request::Measure(Box::new(read_order(&mut parser)?))),
             other => {
@@ -145,7 +151,7 @@ impl Common {
         let (seed, cells) = (self.seed, self.cells);
         let order =
             Order { profile, engines, trace, inputs, seed, cells, resumes, command, arguments };
-        Request::Run { order, out: self.out }
+        Request::Run { order: Box::new(order), out: self.out }
     }
 }
 
@@ -208,6 +214,39 @@ fn parse_files(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Re
         }
     }
     Ok(common.request(chosen, None, inputs, arguments))
+}
+
+fn parse_beyond(parser: &mut lexopt::Parser, arguments: &[OsString]) -> Result<Request> {
+    let mut chosen = profile("beyond-full", &profile::BEYOND)?;
+    let mut inputs = Inputs { classes: vec![Durability::D1], ..Inputs::default() };
+    let mut common = Common::new();
+    while let Some(argument) = parser.next().context(|| "beyond-memory".to_owned())? {
+        match argument {
+            Value(names) => inputs.classes = class_list(&names.to_string_lossy())?,
+            Long("profile") => chosen = profile(&text_of(parser, "--profile")?, &profile::BEYOND)?,
+            Long("entries") => inputs.file_entries = Some(entries(&text_of(parser, "--entries")?)?),
+            Long("limit-mib") => {
+                inputs.limit_bytes = Some(limit_mib(&text_of(parser, "--limit-mib")?)? << 20)
+            }
+            Long("help") | Short('h') => return Ok(Request::Help),
+            Long(name) => {
+                let name = name.to_owned();
+                common.take(&name, parser)?;
+            }
+            other => return Err(unexpected(other)),
+        }
+    }
+    Ok(common.request(chosen, None, inputs, arguments))
+}
+
+fn limit_mib(text: &str) -> Result<u64> {
+    text.parse().ok().filter(|mib| LIMIT_MIB.contains(mib)).ok_or_else(|| {
+        Fault::new(format!(
+            "--limit-mib: {text:?} is no whole number from {} to {}",
+            LIMIT_MIB.start(),
+            LIMIT_MIB.end()
+        ))
+    })
 }
 
 fn class_list(text: &str) -> Result<Vec<Durability>> {
@@ -420,7 +459,6 @@ fn parse_verify(parser: &mut lexopt::Parser) -> Result<Request> {
     let arguments: Vec<OsString> = arguments.into_iter().map(OsString::from).collect();
     match parse(arguments).context(|| format!("{}: {shown}", file.display()))? {
         Request::Run { order, out } if out.join(RECORD) != file => {
-            let order = Box::new(order);
             Ok(Request::Verify { file, order, out, cells, least: least_percent })
         }
         Request::Run { .. } => {

@@ -92,6 +92,21 @@ pub(crate) struct Config {
     pub(crate) evicts: bool,
     /// Threads that will each hold a session.
     pub(crate) threads: usize,
+    /// Memory that the whole process may take, where that is limited: pages of files count, too.
+    pub(crate) limit_bytes: Option<u64>,
+}
+
+impl Config {
+    /// What an engine gives its cache: the budget, and of a limited memory a quarter, since the rest caches pages of its files.
+    /// Some of them take as much again for what they write and sort.
+    pub(crate) fn cache_bytes(&self) -> u64 {
+        self.limit_bytes.map_or(self.budget_bytes, |limit| self.budget_bytes.min(limit / 4))
+    }
+
+    /// What an engine gives each of its write buffers: `usual`, and of a limited memory a 32nd at most.
+    pub(crate) fn buffer_bytes(&self, usual: u64) -> u64 {
+        self.limit_bytes.map_or(usual, |limit| usual.min(limit / 32))
+    }
 }
 
 /// What a store can say about itself.
@@ -196,6 +211,11 @@ pub(crate) trait Engine: Sync + Sized {
     fn open(config: &Config) -> Result<Self>;
 
     fn info(&self) -> Info;
+
+    /// How it is set beside what `info` says where its process's memory is limited, in words.
+    fn under_limit(_config: &Config) -> String {
+        "nothing set".to_owned()
+    }
 
     fn session(&self) -> Result<Self::Session<'_>>;
 

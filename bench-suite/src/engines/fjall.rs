@@ -8,6 +8,10 @@ use super::every_second::EverySecond;
 use super::grouped::Grouped;
 use super::integers;
 use crate::fault::{Context, Fault, Result};
+use crate::report::format;
+
+/// As shipped.
+const MEMTABLE_BYTES: u64 = 64 << 20;
 
 pub(crate) struct Fjall {
     // Ends before the database is closed.
@@ -37,10 +41,12 @@ impl Engine for Fjall {
         let home = config.home.as_ref().ok_or_else(|| Fault::new("fjall lives in files"))?;
         let doing = || "fjall: open".to_owned();
         let database = Database::builder(home.folder.join("fjall"))
-            .cache_size(config.budget_bytes)
+            .cache_size(config.cache_bytes())
             .open()
             .context(doing)?;
-        let table = database.keyspace("kv", KeyspaceCreateOptions::default).context(doing)?;
+        let memtable_bytes = config.buffer_bytes(MEMTABLE_BYTES);
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes);
+        let table = database.keyspace("kv", options).context(doing)?;
         let syncs = (home.durability == Durability::D2).then(|| {
             let database = database.clone();
             EverySecond::call(move || {
@@ -72,6 +78,12 @@ impl Engine for Fjall {
                 format!("insert and get; load by batches of {GROUP}; batches of reads loop get"),
             ],
         }
+    }
+
+    fn under_limit(config: &Config) -> String {
+        let [cache, memtable] =
+            [config.cache_bytes(), config.buffer_bytes(MEMTABLE_BYTES)].map(format::bytes);
+        format!("cache {cache}, memtables of {memtable}")
     }
 
     fn session(&self) -> Result<FjallSession<'_>> {

@@ -9,7 +9,9 @@ use std::ptr::{null, null_mut};
 use lmdb_master_sys as ffi;
 use lmdb_master_sys::{MDB_dbi, MDB_env, MDB_txn, MDB_val};
 
-use super::contract::{Config, Durability, Engine, GROUP, Group, Info, Key, Session, Tally, named};
+use super::contract::{
+    Config, Durability, Engine, GROUP, Group, Home, Info, Key, Session, Tally, named,
+};
 use super::grouped::Grouped;
 use super::integers;
 use crate::fault::{Context, Fault, Result};
@@ -41,13 +43,17 @@ fn check(code: c_int, doing: &str) -> Result<()> {
     Err(Fault::new(format!("LMDB: {doing}: {}", text.to_string_lossy())))
 }
 
-fn flags(durability: Durability, stock: bool) -> c_uint {
-    match durability {
+fn flags(home: &Home, limited: bool) -> c_uint {
+    // Its documentation's advice for data beyond memory.
+    let reads = if limited { ffi::MDB_NORDAHEAD } else { 0 };
+    let stock = home.stock;
+    let writes = match home.durability {
         // Readers' slots belong to transactions, so that a thread may hold several sessions.
         Durability::D3 => ffi::MDB_NOTLS,
         _ if stock => ffi::MDB_NOTLS | ffi::MDB_NOSYNC,
         _ => ffi::MDB_NOTLS | ffi::MDB_NOSYNC | ffi::MDB_WRITEMAP,
-    }
+    };
+    reads | writes
 }
 
 /// A byte string as the library takes it; it must outlive the call, and is not written to.
@@ -127,7 +133,7 @@ impl Engine for Lmdb {
         check(unsafe { ffi::mdb_env_set_maxreaders(env, readers) }, "readers")?;
         // SAFETY: the path is null-terminated and outlives the call.
         let code = unsafe {
-            ffi::mdb_env_open(env, path.as_ptr(), flags(home.durability, home.stock), 0o600)
+            ffi::mdb_env_open(env, path.as_ptr(), flags(home, config.limit_bytes.is_some()), 0o600)
         };
         check(code, "open")?;
         let mut table = 0;
@@ -169,6 +175,10 @@ impl Engine for Lmdb {
                 format!("one write transaction an operation; load: {GROUP} a transaction"),
             ],
         }
+    }
+
+    fn under_limit(_config: &Config) -> String {
+        "no cache but the page cache; MDB_NORDAHEAD".to_owned()
     }
 
     fn session(&self) -> Result<LmdbSession<'_>> {

@@ -283,7 +283,14 @@ pub(crate) fn find(name: &str) -> Option<&'static Listed> {
 
 /// The budget of an introduction: small, and enough for the conformance check.
 pub(crate) fn small(threads: usize) -> Config {
-    Config { home: None, budget_bytes: 64 << 20, capacity: 1 << 16, evicts: false, threads }
+    Config {
+        home: None,
+        budget_bytes: 64 << 20,
+        capacity: 1 << 16,
+        evicts: false,
+        threads,
+        limit_bytes: None,
+    }
 }
 
 fn store<E: Engine>() -> Result<Vec<Info>> {

@@ -9,6 +9,7 @@ use super::contract::{
 };
 use super::grouped::Grouped;
 use crate::fault::{Context, Result};
+use crate::report::format;
 
 /// The store's file in its folder.
 const FILE: &str = "store.nyala";
@@ -61,6 +62,11 @@ impl Engine for Nyala {
             floor: false,
             settings: settings(self.durability),
         }
+    }
+
+    fn under_limit(config: &Config) -> String {
+        let cap = format::bytes(FILE_BUDGETS * config.budget_bytes);
+        format!("no cache but the page cache; max_bytes of the file {cap}; the index in memory")
     }
 
     fn counts(&self) -> Counts {

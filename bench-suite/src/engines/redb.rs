@@ -11,6 +11,7 @@ use super::every_second::EverySecond;
 use super::grouped::Grouped;
 use super::integers;
 use crate::fault::{Context, Fault, Result};
+use crate::report::format;
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("kv");
 /// The database's file in its folder.
@@ -57,8 +58,8 @@ impl Engine for Redb {
 
     fn open(config: &Config) -> Result<Redb> {
         let home = config.home.as_ref().ok_or_else(|| Fault::new("redb lives in files"))?;
-        let cache_bytes = usize::try_from(config.budget_bytes)
-            .context(|| format!("cache of {} bytes", config.budget_bytes))?;
+        let cache_bytes = usize::try_from(config.cache_bytes())
+            .context(|| format!("cache of {} bytes", config.cache_bytes()))?;
         let database = Database::builder()
             .set_cache_size(cache_bytes)
             .create(home.folder.join(FILE))
@@ -96,6 +97,10 @@ impl Engine for Redb {
                 format!("one write transaction an operation; load: {GROUP} a transaction"),
             ],
         }
+    }
+
+    fn under_limit(config: &Config) -> String {
+        format!("cache size {}", format::bytes(config.cache_bytes()))
     }
 
     fn session(&self) -> Result<RedbSession<'_>> {

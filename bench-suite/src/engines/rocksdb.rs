@@ -16,8 +16,9 @@ use super::grouped::Grouped;
 use super::rocksdb_api::{Api, Object};
 use crate::fault::{Context, Result};
 use crate::measure::process;
+use crate::report::format;
 
-const MEMTABLE_BYTES: usize = 64 << 20;
+const MEMTABLE_BYTES: u64 = 64 << 20;
 const BLOOM_BITS: f64 = 10.0;
 /// Locks for counters: the library's C interface has no read-modify-write.
 const COUNTER_LOCKS: usize = 1024;
@@ -101,12 +102,13 @@ impl Rocks {
         clippy::multiple_unsafe_ops_per_block,
         reason = "one argument covers the whole sequence of calls"
     )]
-    fn open_at(api: Api, place: Place, budget_bytes: u64) -> Result<Rocks> {
+    fn open_at(api: Api, place: Place, config: &Config) -> Result<Rocks> {
         let path = CString::new(place.directory.as_os_str().as_encoded_bytes())
             .context(|| format!("{} cannot be a path", place.directory.display()))?;
         let volatile = place.durability.is_volatile();
-        let cache_bytes =
-            usize::try_from(budget_bytes).context(|| format!("cache of {budget_bytes} bytes"))?;
+        let size = |bytes: u64| usize::try_from(bytes).context(|| format!("{bytes} bytes"));
+        let cache_bytes = size(config.cache_bytes())?;
+        let memtable_bytes = size(config.buffer_bytes(MEMTABLE_BYTES))?;
         let mut error = null_mut();
         let mut family = null_mut();
         // SAFETY: every object is created by the library before it is passed on, with the types that its header declares;
@@ -129,7 +131,7 @@ impl Rocks {
             (api.options_set_error_if_exists)(options, c_uchar::from(volatile));
             if !place.stock {
                 (api.options_set_compression)(options, NO_COMPRESSION);
-                (api.options_set_write_buffer_size)(options, MEMTABLE_BYTES);
+                (api.options_set_write_buffer_size)(options, memtable_bytes);
                 (api.options_set_max_background_jobs)(options, 2);
                 (api.options_set_block_based_table_factory)(options, table);
             }
@@ -215,7 +217,7 @@ impl Engine for Rocks {
                 Place { directory, durability: Durability::D0, in_memory, stock: false }
             }
         };
-        Rocks::open_at(Api::load()?, place, config.budget_bytes)
+        Rocks::open_at(Api::load()?, place, config)
     }
 
     fn info(&self) -> Info {
@@ -275,6 +277,12 @@ impl Engine for Rocks {
             ]
             },
         }
+    }
+
+    fn under_limit(config: &Config) -> String {
+        let [cache, memtable] =
+            [config.cache_bytes(), config.buffer_bytes(MEMTABLE_BYTES)].map(format::bytes);
+        format!("block cache {cache}, memtables of {memtable}")
     }
 
     fn session(&self) -> Result<RocksSession<'_>> {

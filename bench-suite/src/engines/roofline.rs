@@ -213,6 +213,7 @@ mod tests {
             capacity: 0,
             evicts: false,
             threads: 1,
+            limit_bytes: None,
         })
         .unwrap();
         let mut session = table.session().unwrap();

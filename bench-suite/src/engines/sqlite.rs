@@ -16,6 +16,8 @@ use crate::fault::{Context, Fault, Result};
 
 const SCHEMA: &str =
     "CREATE TABLE IF NOT EXISTS kv(k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID";
+/// Where rows are long: those of the other form overflow their page from about a thousand bytes on, and take another one each.
+const ROWID_SCHEMA: &str = "CREATE TABLE IF NOT EXISTS kv(k BLOB PRIMARY KEY, v BLOB NOT NULL)";
 const GET: &str = "SELECT v FROM kv WHERE k = ?1";
 const SET: &str = "INSERT INTO kv(k, v) VALUES(?1, ?2) ON CONFLICT(k) DO UPDATE SET v = excluded.v";
 const INCREMENT: &str = "INSERT INTO kv(k, v) VALUES(?1, CAST('1' AS BLOB)) ON CONFLICT(k) \
@@ -112,8 +114,10 @@ impl Opening {
                 name: home.folder.join(FILE).display().to_string(),
                 pragmas: format!(
                     "PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; \
-                     PRAGMA mmap_size = {MAP_BYTES}; {common} {SCHEMA}",
-                    synchronous(home.durability)
+                     PRAGMA mmap_size = {}; {common} {}",
+                    synchronous(home.durability),
+                    map_bytes(config),
+                    schema(config)
                 ),
                 busy,
             },
@@ -157,7 +161,17 @@ fn synchronous(durability: Durability) -> &'static str {
 /// In memory the connections share their pages; in a file each has a cache, and together they have the budget.
 fn cache_kib(config: &Config) -> u64 {
     let caches = if config.home.is_some() { config.threads as u64 } else { 1 };
-    config.budget_bytes.div_ceil(1024 * caches)
+    config.cache_bytes().div_ceil(1024 * caches)
+}
+
+/// Rows are longer where the data is larger than memory.
+fn schema(config: &Config) -> &'static str {
+    if config.limit_bytes.is_some() { ROWID_SCHEMA } else { SCHEMA }
+}
+
+/// A map reads around each page that is missing, which a memory with room for a part of them pays for.
+fn map_bytes(config: &Config) -> u64 {
+    if config.limit_bytes.is_some() { 0 } else { MAP_BYTES }
 }
 
 impl Handle {
@@ -240,6 +254,11 @@ impl Engine for Sqlite {
             floor: false,
             settings: self.settings(),
         }
+    }
+
+    fn under_limit(config: &Config) -> String {
+        let (cache, map) = (cache_kib(config), map_bytes(config));
+        format!("cache_size {cache} KiB a connection, mmap_size {map}; a rowid table")
     }
 
     fn close(mut self) -> Result<()> {

@@ -143,6 +143,8 @@ pub(crate) struct Inputs {
     /// Durability classes of stores in files.
     pub(crate) classes: Vec<Durability>,
     pub(crate) file_entries: Option<u32>,
+    /// What a process may take of memory where its data is larger.
+    pub(crate) limit_bytes: Option<u64>,
     /// The folder in which stores in files get theirs.
     pub(crate) folder: PathBuf,
 }
@@ -243,14 +245,18 @@ impl Task {
 }
 
 /// Adds to each finding whose it is and what the machine did meanwhile.
-struct Notebook<'a, 'b> {
+pub(crate) struct Notebook<'a, 'b> {
     unit: &'a Unit,
     since: MachineTime,
     emit: &'a mut Emit<'b>,
 }
 
-impl Notebook<'_, '_> {
-    fn write(&mut self, finding: Finding) -> Result<()> {
+impl<'a, 'b> Notebook<'a, 'b> {
+    pub(crate) fn new(unit: &'a Unit, emit: &'a mut Emit<'b>) -> Notebook<'a, 'b> {
+        Notebook { unit, since: MachineTime::now(), emit }
+    }
+
+    pub(crate) fn write(&mut self, finding: Finding) -> Result<()> {
         let now = MachineTime::now();
         let steal_percent = now.steal_percent_since(self.since);
         self.since = now;
@@ -272,7 +278,7 @@ pub(crate) fn measure_latency<E: Engine>(
     entries: u32,
     emit: &mut Emit<'_>,
 ) -> Result<()> {
-    let mut notebook = Notebook { unit, since: MachineTime::now(), emit };
+    let mut notebook = Notebook::new(unit, emit);
     latency::measure::<E>(unit, Some(home), entries, |found| {
         notebook.write(Finding::Latency(found))
     })
@@ -280,7 +286,7 @@ pub(crate) fn measure_latency<E: Engine>(
 
 /// Measures a task of an engine that lives in this process.
 pub(crate) fn measure<E: Engine>(task: &Task, unit: &Unit, emit: &mut Emit<'_>) -> Result<()> {
-    let mut notebook = Notebook { unit, since: MachineTime::now(), emit };
+    let mut notebook = Notebook::new(unit, emit);
     match task {
         Task::HitRatio { traces, longest } => {
             hit_ratio::measure::<E>(unit, traces.as_deref(), *longest, &mut notebook)

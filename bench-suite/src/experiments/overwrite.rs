@@ -50,6 +50,7 @@ pub(super) fn measure<E: Engine>(
         capacity: 2 * expected as usize,
         evicts: false,
         threads: 1,
+        limit_bytes: None,
     })?;
     let values = Values::new(unit.seed);
     let keys = entry_keys(unit.seed);

@@ -75,8 +75,14 @@ fn fit<E: Engine>(
     threads: usize,
     (key_len, value_len): Lengths,
 ) -> Result<Option<Room>> {
-    let config =
-        |budget_bytes| Config { home: None, budget_bytes, capacity, evicts: true, threads };
+    let config = |budget_bytes| Config {
+        home: None,
+        budget_bytes,
+        capacity,
+        evicts: true,
+        threads,
+        limit_bytes: None,
+    };
     if !E::COUNTS_BYTES {
         let (key_len, value_len) = (KEY_LEN, VALUE_LEN);
         return Ok(Some(Room { config: config(0), key_len, value_len, budget: None }));

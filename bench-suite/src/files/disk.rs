@@ -25,11 +25,34 @@ pub(crate) fn allocated(folder: &Path) -> u64 {
 /// clean to dirty, whether by a write or by a store through a shared map, so each counts as often as it goes to the device.
 /// The file system's journal and the device's own work are not in it, nor what another process writes for this one.
 pub(crate) fn dirtied_bytes(process: u32) -> Result<u64> {
+    transferred(process, "write_bytes:")
+}
+
+/// Bytes that a process has read so far from files with a device below them, its background threads' and what the kernel read around
+/// them included; `None` where the kernel does not tell.
+pub(crate) fn read_bytes(process: u32) -> Option<u64> {
+    transferred(process, "read_bytes:").ok()
+}
+
+fn transferred(process: u32, name: &str) -> Result<u64> {
     let path = format!("/proc/{process}/io");
     let text = fs::read_to_string(&path).context(|| format!("cannot read {path}"))?;
     text.lines()
-        .find_map(|line| line.strip_prefix("write_bytes:")?.trim().parse().ok())
-        .ok_or_else(|| Fault::new(format!("{path} has no line `write_bytes: …`")))
+        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+        .ok_or_else(|| Fault::new(format!("{path} has no line `{name} …`")))
+}
+
+/// Syncs every file below a folder, whoever wrote it; what vanishes meanwhile needs no sync.
+pub(crate) fn sync(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sync(&path)?;
+        } else if let Ok(file) = fs::File::open(&path) {
+            file.sync_all().context(|| format!("cannot sync {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Looks at the file system below a folder and times syncs there.

@@ -1,6 +1,7 @@
 //! Stores in files: held to their durability class, measured, opened again after a clean close and after a kill.
 
 pub(crate) mod audit;
+pub(crate) mod beyond;
 pub(crate) mod disk;
 mod measure;
 pub(crate) mod scratch;
@@ -15,6 +16,7 @@ use crate::fault::Result;
 use crate::measure::unit::{Emit, Unit};
 use crate::workloads::Workload;
 use crate::workloads::stream::Content;
+use beyond::Excess;
 use writer::Writing;
 
 /// What one process does with a store in files.
@@ -29,6 +31,8 @@ pub(crate) enum Step {
     Measure { entries: u32, workloads: Vec<Workload>, values: Content },
     /// Load so many entries, then ask in an open loop.
     Latency { entries: u32 },
+    /// Load more than memory holds, then ask and overwrite.
+    Beyond(Excess),
     /// Write for another process that watches, or ends this one.
     Write(Writing),
 }
@@ -46,6 +50,7 @@ pub(crate) fn run<E: Engine>(
             measure::run::<E>(unit, home, *entries, workloads, *values, emit)
         }
         Step::Latency { entries } => experiments::measure_latency::<E>(unit, home, *entries, emit),
+        Step::Beyond(excess) => beyond::run::<E>(unit, home, excess, emit),
         Step::Write(writing) => writer::run::<E>(unit, home, writing),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::cage::{Cage, OutOfMemory};
 use super::child;
 use super::process::{self, MachineTime};
 use super::progress::{Progress, describe};
@@ -12,6 +13,7 @@ use crate::engines::Listed;
 use crate::engines::contract::{Durability, Home, Info, KEY_LEN};
 use crate::experiments::Inputs;
 use crate::fault::{Context, Fault, Result};
+use crate::files::beyond::Excess;
 use crate::files::scratch::Scratch;
 use crate::files::{Step, disk};
 use crate::profile::{Profile, estimate_seconds};
@@ -25,6 +27,9 @@ use crate::workloads::trace;
 /// Hidden subcommands of measuring processes.
 pub(crate) const INTRODUCE: &str = "__introduce";
 pub(crate) const MEASURE: &str = "__measure";
+
+/// Data that memory cannot hold is loaded at the pace of the disk, which may be many times slower than expected.
+const LOADING_LIMIT: Duration = Duration::from_secs(300);
 
 /// What the person asked for.
 #[derive(Clone)]
@@ -46,13 +51,14 @@ pub(crate) struct Order {
 /// Measures everything and writes it to `file` as it comes, behind the blocks that are in it already if the order resumes.
 pub(crate) fn run(order: &Order, program: &Path, file: &Path) -> Result<()> {
     let started = Instant::now();
+    let limits = limits(order, program)?;
     // Until the end of the run, which removes it.
     let scratch = Scratch::below(&order.inputs.folder, "stores")?;
     let begun = match order.resumes && file.exists() {
         true => begun(order, file)?,
         false => None,
     };
-    let (mut writer, present, blocks, seconds) = match begun {
+    let (mut writer, present, failed, blocks, seconds) = match begun {
         Some(begun) => {
             let mut writer = Writer::behind(file, begun.bytes)?;
             let (block, load_average) = (begun.blocks, process::load_average());
@@ -62,7 +68,8 @@ pub(crate) fn run(order: &Order, program: &Path, file: &Path) -> Result<()> {
                 file.display()
             );
             writer.line(&Line::Resume(Resume { block, started: now(), load_average }))?;
-            (writer, still_present(order, &begun.record), begun.blocks, begun.seconds)
+            let (present, failed) = (still_present(order, &begun.record), failed(&begun.record));
+            (writer, present, failed, begun.blocks, begun.seconds)
         }
         None => {
             let mut writer = Writer::create(file)?;
@@ -70,15 +77,39 @@ pub(crate) fn run(order: &Order, program: &Path, file: &Path) -> Result<()> {
             writer.line(&Line::Place(disk::place(scratch.path())?))?;
             let mut present = introduce(order, program, &mut writer)?;
             present.extend(introduce_files(order, &scratch, program, &mut writer)?);
-            (writer, present, 0, 0.0)
+            (writer, present, Vec::new(), 0, 0.0)
         }
     };
     if present.is_empty() {
         return Err(Fault::new("none of the engines that were asked for is here"));
     }
-    let plan = Plan { order, present: &present, scratch: &scratch, program };
-    plan.measure(blocks, &mut writer)?;
+    let plan = Plan { order, present: &present, limits, scratch: &scratch, program };
+    plan.measure(blocks, failed, &mut writer)?;
     writer.line(&Line::End(End { seconds: seconds + started.elapsed().as_secs_f64() }))
+}
+
+/// Whether memory can be limited here, if anything of the order asks for that. Where it cannot, that is not measured, and the rest is.
+fn limits(order: &Order, program: &Path) -> Result<bool> {
+    let Order { profile, engines, trace, inputs, seed, .. } = order;
+    let Some(beyond) = &profile.beyond else { return Ok(true) };
+    let units = profile.block(engines, trace.as_deref(), inputs, *seed, 0);
+    let mut units = units.iter().filter(|unit| cells::unit_chosen(unit, &order.cells));
+    if !units.any(Unit::is_limited) {
+        return Ok(true);
+    }
+    match Cage::new(program, beyond.limit_bytes(inputs)) {
+        Ok(_) => Ok(true),
+        Err(fault) => {
+            let why = format!(
+                "Larger than memory: not measured, since memory cannot be limited here: {fault}"
+            );
+            if units.all(Unit::is_limited) {
+                return Err(Fault::new(why));
+            }
+            eprintln!("{why}");
+            Ok(false)
+        }
+    }
 }
 
 fn now() -> u64 {
@@ -132,9 +163,16 @@ fn still_present(order: &Order, record: &Record) -> Vec<Present> {
             !record
                 .skipped
                 .iter()
+                .filter(|skip| skip.experiment.is_none())
                 .any(|skip| skip.engine == listed.name && skip.durability == *class)
         })
         .collect()
+}
+
+/// Who failed in a part alone.
+fn failed(record: &Record) -> Vec<Row> {
+    let skipped = record.skipped.iter().filter(|skip| skip.experiment.is_some());
+    skipped.map(|skip| (skip.engine.clone(), skip.durability, true)).collect()
 }
 
 fn trace_facts(order: &Order) -> Result<Trace> {
@@ -158,6 +196,10 @@ fn trace_facts(order: &Order) -> Result<Trace> {
 
 /// An engine in a class.
 type Present = (&'static Listed, Durability);
+/// What goes on or is left out together: an engine in a class, and whether under a limit of memory.
+type Row = (String, Durability, bool);
+/// The name of what is measured so.
+const BEYOND_MEMORY: &str = "beyond-memory";
 
 /// Holds every engine to its contract, in a process of its own; who is missing or fails is left out with one line.
 fn introduce(order: &Order, program: &Path, writer: &mut Writer) -> Result<Vec<Present>> {
@@ -182,6 +224,7 @@ fn introduce(order: &Order, program: &Path, writer: &mut Writer) -> Result<Vec<P
                 writer.line(&Line::Skip(Skip {
                     engine: listed.name.to_owned(),
                     durability: Durability::D0,
+                    experiment: None,
                     reason: fault.to_string(),
                 }))?;
             }
@@ -219,7 +262,8 @@ fn introduce_files(
             Err(fault) => {
                 eprintln!("{} is left out in class {}: {fault}", listed.name, durability.name());
                 let (engine, reason) = (listed.name.to_owned(), fault.to_string());
-                writer.line(&Line::Skip(Skip { engine, durability, reason }))?;
+                let experiment = None;
+                writer.line(&Line::Skip(Skip { engine, durability, experiment, reason }))?;
             }
         }
     }
@@ -234,6 +278,8 @@ fn remove(folder: &Path) -> Result<()> {
 struct Plan<'a> {
     order: &'a Order,
     present: &'a [Present],
+    /// Whether memory can be limited.
+    limits: bool,
     scratch: &'a Scratch,
     program: &'a Path,
 }
@@ -243,6 +289,7 @@ impl Plan<'_> {
         let Order { profile, engines, trace, inputs, seed, .. } = self.order;
         let mut units = profile.block(engines, trace.as_deref(), inputs, *seed, block);
         units.retain(|unit| cells::unit_chosen(unit, &self.order.cells));
+        units.retain(|unit| self.limits || !unit.is_limited());
         units.retain(|unit| {
             self.present.iter().any(|(listed, durability)| {
                 listed.name == unit.engine && *durability == unit.durability()
@@ -251,8 +298,8 @@ impl Plan<'_> {
         units
     }
 
-    /// Measures the blocks from `first` on.
-    fn measure(&self, first: u32, writer: &mut Writer) -> Result<()> {
+    /// Measures the blocks from `first` on, but for who has failed before.
+    fn measure(&self, first: u32, mut failed: Vec<Row>, writer: &mut Writer) -> Result<()> {
         let profile = self.order.profile;
         let blocks: Vec<(u32, Vec<Unit>)> =
             (first..profile.blocks).map(|block| (block, self.units(block))).collect();
@@ -272,12 +319,11 @@ impl Plan<'_> {
             format::duration(Duration::from_secs_f64(seconds))
         );
         let mut progress = Progress::new(&units, profile.blocks);
-        let mut failed: Vec<(String, Durability)> = Vec::new();
         for (block, units) in &blocks {
             let (started, machine) = (Instant::now(), MachineTime::now());
             for unit in units {
                 // An engine that failed once has no full set of pairs, and would take the others' time.
-                let row = (unit.engine.clone(), unit.durability());
+                let row = (unit.engine.clone(), unit.durability(), unit.is_limited());
                 if !failed.contains(&row) {
                     progress.start(unit);
                     if let Err(fault) = self.unit(unit, writer) {
@@ -287,8 +333,14 @@ impl Plan<'_> {
                             unit.engine
                         ));
                         let reason = format!("failed in block {}, {what}: {fault}", block + 1);
-                        let (engine, durability) = row.clone();
-                        writer.line(&Line::Skip(Skip { engine, durability, reason }))?;
+                        let (engine, durability, limited) = row.clone();
+                        let experiment = limited.then(|| BEYOND_MEMORY.to_owned());
+                        writer.line(&Line::Skip(Skip {
+                            engine,
+                            durability,
+                            experiment,
+                            reason,
+                        }))?;
                         failed.push(row);
                     }
                 }
@@ -311,10 +363,31 @@ impl Plan<'_> {
         };
         let folder = self.scratch.folder("measured")?;
         let home = Home { folder: folder.clone(), ..home.clone() };
-        let stage = Stage::Files { home, step: step.clone() };
-        let outcome =
-            child::run(self.program, MEASURE, &Unit { stage, ..unit.clone() }, &mut write);
+        let placed = |step| Unit { stage: Stage::Files { home, step }, ..unit.clone() };
+        let outcome = match step {
+            Step::Beyond(excess) => self.limited(&unit.engine, excess, placed, &mut write),
+            step => child::run(self.program, MEASURE, &placed(step.clone()), &mut write),
+        };
         remove(&folder)?;
         outcome
+    }
+
+    /// Measures a unit in a control group of its own.
+    fn limited(
+        &self,
+        engine: &str,
+        excess: &Excess,
+        placed: impl FnOnce(Step) -> Unit,
+        write: impl FnMut(Line) -> Result<()>,
+    ) -> Result<()> {
+        let limit_bytes = excess.limit_bytes;
+        let cage = Cage::new(self.program, limit_bytes)?;
+        let unit = placed(Step::Beyond(Excess { door: cage.door(), ..excess.clone() }));
+        let limit = 2 * Duration::from_secs_f64(estimate_seconds(&unit)) + LOADING_LIMIT;
+        // Without huge pages, which would fill a small memory with what nobody asked for.
+        child::run_for(limit, &[], self.program, MEASURE, &unit, write).map_err(|fault| {
+            let engine = engine.to_owned();
+            if cage.has_killed() { OutOfMemory { engine, limit_bytes }.into() } else { fault }
+        })
     }
 }

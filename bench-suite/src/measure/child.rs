@@ -20,13 +20,26 @@ pub(crate) fn run<T: DeserializeOwned>(
     program: &Path,
     subcommand: &str,
     order: &impl Serialize,
+    each: impl FnMut(T) -> Result<()>,
+) -> Result<()> {
+    let tunables = [MALLOC_TUNABLE];
+    run_for(LIMIT, &tunables, program, subcommand, order, each)
+}
+
+/// The same with another limit of time and another environment.
+pub(crate) fn run_for<T: DeserializeOwned>(
+    limit: Duration,
+    variables: &[(&str, &str)],
+    program: &Path,
+    subcommand: &str,
+    order: &impl Serialize,
     mut each: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
     let order = serde_json::to_string(order).context(|| "cannot write an order".to_owned())?;
     let mut child = Command::new(program)
         .arg(subcommand)
         .arg(&order)
-        .env(MALLOC_TUNABLE.0, MALLOC_TUNABLE.1)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -41,7 +54,7 @@ pub(crate) fn run<T: DeserializeOwned>(
         text
     });
     let started = Instant::now();
-    let outcome = receive(&lines, started, &mut each);
+    let outcome = receive(&lines, limit, started, &mut each);
     if outcome.is_err() {
         // It may have ended already, which is no fault.
         let _ = child.kill();
@@ -76,11 +89,12 @@ fn read_lines(child: &mut Child) -> Receiver<std::io::Result<String>> {
 
 fn receive<T: DeserializeOwned>(
     lines: &Receiver<std::io::Result<String>>,
+    limit: Duration,
     started: Instant,
     each: &mut impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
     loop {
-        match lines.recv_timeout(LIMIT.saturating_sub(started.elapsed())) {
+        match lines.recv_timeout(limit.saturating_sub(started.elapsed())) {
             Ok(line) => {
                 let line = line.context(|| "cannot read from a measuring process".to_owned())?;
                 let value = serde_json::from_str(&line).context(|| {
@@ -92,7 +106,7 @@ fn receive<T: DeserializeOwned>(
             Err(RecvTimeoutError::Timeout) => {
                 return Err(Fault::new(format!(
                     "gave no result within {} s and was ended",
-                    LIMIT.as_secs()
+                    limit.as_secs()
                 )));
             }
         }

@@ -70,6 +70,12 @@ pub(crate) fn cpu_seconds_of(process: u32) -> Result<f64> {
     }
 }
 
+/// Ends a process, if it is still there.
+pub(crate) fn kill(process: libc::pid_t) {
+    // SAFETY: a plain system call. One that has ended by itself is no fault.
+    let _ = unsafe { libc::kill(process, libc::SIGKILL) };
+}
+
 /// Processor time of the whole machine since it started: all of it, and what the hypervisor gave to others.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct MachineTime {

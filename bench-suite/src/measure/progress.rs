@@ -93,6 +93,14 @@ pub(crate) fn describe(unit: &Unit) -> String {
         Stage::Files { home, step: Step::Latency { entries } } => {
             format!("latency, class {}, {}", home.durability.name(), format::entries(*entries))
         }
+        Stage::Files { home, step: Step::Beyond(excess) } => {
+            let limit = format::bytes(excess.limit_bytes);
+            format!(
+                "larger than memory, class {}, {}, limit {limit}",
+                home.durability.name(),
+                format::entries(excess.entries)
+            )
+        }
         Stage::Files { home, .. } => format!("files, class {}", home.durability.name()),
     }
 }

@@ -58,6 +58,11 @@ impl Unit {
         }
     }
 
+    /// Whether its process is measured under a limit of memory.
+    pub(crate) fn is_limited(&self) -> bool {
+        matches!(&self.stage, Stage::Files { step: Step::Beyond(_), .. })
+    }
+
     /// What the values are made of.
     fn content(&self) -> Content {
         match &self.stage {
@@ -79,6 +84,7 @@ impl Unit {
             capacity: 2 * entries,
             evicts: false,
             threads: self.threads,
+            limit_bytes: None,
         }
     }
 

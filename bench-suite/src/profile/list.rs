@@ -1,6 +1,6 @@
 //! The profiles themselves.
 
-use super::{Files, Profile, Size, Stores};
+use super::{Beyond, Files, Profile, Size, Stores};
 use crate::engines::contract::Durability;
 use crate::experiments::{Experiment, Form};
 use crate::workloads::Workload;
@@ -64,6 +64,15 @@ const LONG: Form = Form {
     stream_len: 1 << 22,
 };
 
+/// A gigabyte in a quarter of it.
+const LARGE_DATA: Beyond = Beyond {
+    classes: &Durability::OF_FILES,
+    limit_bytes: 256 << 20,
+    entries: 1_000_000,
+    span_ms: 5000,
+    blocks: 3,
+};
+
 /// What `run` offers.
 pub(crate) const ALL: [Profile; 5] = [
     Profile {
@@ -103,6 +112,13 @@ pub(crate) const ALL: [Profile; 5] = [
             compressible: true,
             stream_len: 1 << 12,
         }),
+        beyond: Some(Beyond {
+            classes: &[Durability::D1],
+            limit_bytes: 32 << 20,
+            entries: 100_000,
+            span_ms: 30,
+            blocks: 1,
+        }),
     },
     Profile {
         name: "smoke",
@@ -130,6 +146,7 @@ pub(crate) const ALL: [Profile; 5] = [
             compressible: false,
             stream_len: 1 << 16,
         }),
+        beyond: None,
     },
     Profile {
         name: "quick",
@@ -173,6 +190,7 @@ pub(crate) const ALL: [Profile; 5] = [
             compressible: false,
             stream_len: 1 << 18,
         }),
+        beyond: None,
     },
     Profile {
         name: "standard",
@@ -230,6 +248,7 @@ pub(crate) const ALL: [Profile; 5] = [
             compressible: false,
             stream_len: 1 << 18,
         }),
+        beyond: None,
     },
     Profile {
         name: "full",
@@ -257,6 +276,7 @@ pub(crate) const ALL: [Profile; 5] = [
             compressible: true,
             stream_len: 3 << 18,
         }),
+        beyond: Some(Beyond { classes: &[Durability::D1], ..LARGE_DATA }),
     },
 ];
 
@@ -271,6 +291,7 @@ pub(crate) const CACHE: [Profile; 2] = [
         form: Some(SHORT),
         experiments: &Experiment::ALL,
         files: None,
+        beyond: None,
     },
     Profile {
         name: "cache-full",
@@ -281,6 +302,7 @@ pub(crate) const CACHE: [Profile; 2] = [
         form: Some(LONG),
         experiments: &Experiment::ALL,
         files: None,
+        beyond: None,
     },
 ];
 
@@ -306,6 +328,7 @@ pub(crate) const FILES: [Profile; 2] = [
             compressible: true,
             stream_len: 1 << 16,
         }),
+        beyond: None,
     },
     Profile {
         name: "files-full",
@@ -327,5 +350,37 @@ pub(crate) const FILES: [Profile; 2] = [
             compressible: true,
             stream_len: 3 << 18,
         }),
+        beyond: None,
+    },
+];
+
+/// What `beyond-memory` offers: stores in files whose data is four times their memory, alone.
+pub(crate) const BEYOND: [Profile; 2] = [
+    Profile {
+        name: "beyond-smoke",
+        about: "a minute a class, 260 MB of data in 64 MiB: shows that everything works",
+        blocks: 3,
+        resumes: false,
+        stores: None,
+        form: None,
+        experiments: &[],
+        files: None,
+        beyond: Some(Beyond {
+            limit_bytes: 64 << 20,
+            entries: 250_000,
+            span_ms: 400,
+            ..LARGE_DATA
+        }),
+    },
+    Profile {
+        name: "beyond-full",
+        about: "ten minutes a class, 1.04 GB of data in 256 MiB",
+        blocks: 3,
+        resumes: false,
+        stores: None,
+        form: None,
+        experiments: &[],
+        files: None,
+        beyond: Some(LARGE_DATA),
     },
 ];

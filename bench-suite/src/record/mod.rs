@@ -81,6 +81,9 @@ pub(crate) struct Skip {
     pub(crate) engine: String,
     #[serde(default, skip_serializing_if = "Durability::is_volatile")]
     pub(crate) durability: Durability,
+    /// Only from this: everything else goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) experiment: Option<String>,
     pub(crate) reason: String,
 }
 

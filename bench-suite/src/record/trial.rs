@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::histogram::Buckets;
 use crate::engines::contract::Durability;
+use crate::workloads::Workload;
 
 /// One engine in one experiment, under one condition, in one block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,7 @@ pub(crate) enum Finding {
     Overwrite(Overwrite),
     Memory(MemoryAt),
     Latency(Latency),
+    BeyondMemory(Beyond),
 }
 
 /// Operations and the time they took.
@@ -171,4 +173,29 @@ pub(crate) struct Latency {
     pub(crate) timer_ns: u64,
     /// Nanoseconds from the intended moment to the end.
     pub(crate) latencies: Buckets,
+}
+
+/// A store in files with more data than its process may take of memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Beyond {
+    pub(crate) durability: Durability,
+    pub(crate) workload: Workload,
+    /// What the process might take, pages of files included.
+    pub(crate) limit_bytes: u64,
+    pub(crate) entries: u32,
+    pub(crate) value_bytes: u64,
+    pub(crate) threads: usize,
+    /// Bytes that came from the device meanwhile, where the kernel tells.
+    pub(crate) read_bytes: Option<u64>,
+    /// Bytes of pages that became dirty meanwhile.
+    pub(crate) written_bytes: u64,
+    /// Blocks of all files at the end, in bytes.
+    pub(crate) disk_bytes: u64,
+    /// Caches and buffers under this limit.
+    pub(crate) settings: String,
+    pub(crate) timer_ns: u64,
+    /// Nanoseconds of a call.
+    pub(crate) latencies: Buckets,
+    #[serde(flatten)]
+    pub(crate) speed: Speed,
 }

@@ -1,5 +1,6 @@
 //! Where we lose: found in the data, so that nobody can forget a line.
 
+use super::beyond;
 use super::experiments;
 use super::files;
 use super::format;
@@ -40,6 +41,7 @@ pub(crate) fn find(summary: &Summary<'_>) -> Vec<Loss> {
     losses.extend(against_all(&|setup, peer| memory(summary, setup, peer).into_iter().collect()));
     losses.extend(experiments::losses(summary));
     losses.extend(files::losses(summary));
+    losses.extend(beyond::losses(summary));
     losses.extend(against_all(&|setup, peer| latencies(summary, setup, peer)));
     losses
 }

@@ -1,5 +1,6 @@
 //! The tables of a record in Markdown, for documents.
 
+use super::beyond;
 use super::experiments::{self, Exhibit};
 use super::files;
 use super::format;
@@ -78,7 +79,8 @@ fn render_part(summary: &Summary<'_>, part: Part) -> String {
             let [all, shown] = [files::exhibits(summary), files::rates(summary)];
             let known = |exhibit: &Exhibit| shown.iter().any(|other| other.title == exhibit.title);
             let rest = all.into_iter().filter(|exhibit| !known(exhibit));
-            tables(rest.chain(experiments::exhibits(summary)).collect())
+            let in_files = rest.chain(beyond::exhibits(summary));
+            tables(in_files.chain(experiments::exhibits(summary)).collect())
         }
         Part::Losses => lost(summary),
     }

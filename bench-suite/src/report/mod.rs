@@ -1,5 +1,6 @@
 //! Tables and pages, made from the record and from nothing else.
 
+mod beyond;
 mod charts;
 pub(crate) mod comparison;
 mod experiments;

@@ -1,5 +1,6 @@
 //! The page: what was compared, the answer in a few numbers, every picture, where we lose, and how to check it all.
 
+use super::beyond;
 use super::experiments;
 use super::files;
 use super::format;
@@ -29,6 +30,7 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
     parts.extend(sections::socket(summary));
     parts.push(part("caches", "Caches", "Caches and full stores", format!("{exhibits}{again}")));
     parts.extend(files::parts(summary));
+    parts.push(part("beyond", "Beyond memory", "More data than memory", beyond::body(summary)));
     let paced = [Durability::D0, Durability::D1].map(|class| {
         let charts = experiments::latency::charts(summary, class);
         if charts.is_empty() { charts } else { format!("<div class=\"charts\">{charts}</div>") }

@@ -17,7 +17,8 @@ pub(crate) const HARDWARE: &str = "roofline";
 pub(crate) const HARNESS: &str = "noop";
 
 /// The profiles that are long enough to be quoted.
-const QUOTABLE: [&str; 5] = ["quick", "standard", "full", "cache-full", "files-full"];
+const QUOTABLE: [&str; 6] =
+    ["quick", "standard", "full", "cache-full", "files-full", "beyond-full"];
 /// Measuring threads that run less than this share of their time are disturbed.
 const BUSY: f64 = 0.9;
 
@@ -276,11 +277,13 @@ impl<'a> Summary<'a> {
                 "Profile {profile}: shows that everything works, and is too short to be quoted."
             ));
         }
-        warnings.extend(self.record.skipped.iter().map(|skip| match skip.durability {
-            Durability::D0 => format!("{} is left out: {}.", skip.engine, skip.reason),
-            class => {
-                format!("{} is left out in class {}: {}.", skip.engine, class.name(), skip.reason)
-            }
+        warnings.extend(self.record.skipped.iter().map(|skip| {
+            let place = match (skip.durability, &skip.experiment) {
+                (Durability::D0, _) => String::new(),
+                (class, None) => format!(" in class {}", class.name()),
+                (class, Some(experiment)) => format!(" of {experiment}, class {}", class.name()),
+            };
+            format!("{} is left out{place}: {}.", skip.engine, skip.reason)
         }));
         for class in Durability::OF_FILES {
             let of_class =

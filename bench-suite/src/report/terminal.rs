@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::beyond;
 use super::experiments;
 use super::files;
 use super::format;
@@ -32,6 +33,7 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
     replay(summary, &mut out);
     out.push_str(&experiments::terminal(experiments::exhibits(summary)));
     out.push_str(&experiments::terminal(files::exhibits(summary)));
+    out.push_str(&experiments::terminal(beyond::exhibits(summary)));
     notes(summary, &mut out);
     lost(&losses::find(summary), &mut out);
     out
