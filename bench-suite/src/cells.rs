@@ -65,6 +65,9 @@ pub(crate) fn finding(finding: &Finding) -> String {
         Finding::BeyondMemory(found) => {
             beyond(found.durability, found.workload, found.entries, found.limit_bytes)
         }
+        Finding::ValueSize(found) => {
+            format!("{}, {}", value_size(found.value_bytes), found.access.title())
+        }
         Finding::Latency(found) => {
             format!("{}, at {} %", latency(found.durability, found.entries), found.percent)
         }
@@ -74,6 +77,11 @@ pub(crate) fn finding(finding: &Finding) -> String {
 /// `D0, latency, 100 k entries`; what a record has ends with the rate.
 fn latency(class: Durability, entries: u32) -> String {
     format!("{}, latency, {}", class.name(), format::entries(entries))
+}
+
+/// `value size 4 KiB`; what a record has ends with what was done.
+fn value_size(bytes: u32) -> String {
+    format!("value size {}", format::value_size(bytes))
 }
 
 /// `D1, larger than memory, get, 250 k entries, limit 64.0 MiB`.
@@ -96,6 +104,7 @@ fn task(task: &Task, threads: usize) -> String {
         }
         Task::Memory { entries } => format!("memory, {}", format::entries(*entries)),
         Task::Latency { entries } => latency(Durability::D0, *entries),
+        Task::ValueSize { value_bytes, .. } => value_size(*value_bytes),
     }
 }
 

@@ -229,6 +229,7 @@ fn experiment_rounds(
         let span_ms = match task {
             Task::HotKey => form.hot_span_ms,
             Task::Latency { .. } => form.latency_span_ms,
+            Task::ValueSize { .. } => form.sized_span_ms,
             _ => form.span_ms,
         };
         Round { stage: Stage::Experiment(task), threads, span_ms, stream_len: form.stream_len }
@@ -495,12 +496,12 @@ mod tests {
     #[test]
     fn estimates_keep_the_promises() {
         for (name, limit) in [
-            ("tiny", 110.0),
+            ("tiny", 120.0),
             ("smoke", 180.0),
             ("quick", 310.0),
             ("standard", 1800.0),
-            ("cache-smoke", 60.0),
-            ("cache-full", 900.0),
+            ("cache-smoke", 70.0),
+            ("cache-full", 1000.0),
             ("files-smoke", 180.0),
             ("files-full", 2200.0),
             ("beyond-smoke", 240.0),

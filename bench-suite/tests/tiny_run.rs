@@ -38,8 +38,8 @@ const IN_FILES: [(&str, &str); 10] = [
     ("lmdb", "D3"),
     ("pwrite", "D3"),
 ];
-const EXPERIMENTS: [&str; 7] =
-    ["hit-ratio", "eviction", "growth", "hot-key", "overwrite", "memory", "latency"];
+const EXPERIMENTS: [&str; 8] =
+    ["hit-ratio", "eviction", "growth", "hot-key", "overwrite", "memory", "latency", "value-size"];
 
 /// A folder of this test alone, removed at its end.
 struct Folder(PathBuf);

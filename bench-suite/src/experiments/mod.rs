@@ -9,6 +9,7 @@ pub(crate) mod latency;
 mod overwrite;
 mod room;
 mod slope;
+mod value_size;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,7 @@ pub(crate) enum Experiment {
     Overwrite,
     Memory,
     Latency,
+    ValueSize,
 }
 
 /// How full the budget is when a store is overwritten, in per cent.
@@ -39,7 +41,7 @@ const FILLS: [u32; 3] = [50, 75, 90];
 const FILL_OF_PEERS: u32 = 75;
 
 impl Experiment {
-    pub(crate) const ALL: [Experiment; 7] = [
+    pub(crate) const ALL: [Experiment; 8] = [
         Experiment::HitRatio,
         Experiment::Eviction,
         Experiment::Growth,
@@ -47,6 +49,7 @@ impl Experiment {
         Experiment::Overwrite,
         Experiment::Memory,
         Experiment::Latency,
+        Experiment::ValueSize,
     ];
 
     /// As on the command line.
@@ -59,6 +62,7 @@ impl Experiment {
             Experiment::Overwrite => "overwrite",
             Experiment::Memory => "memory",
             Experiment::Latency => "latency",
+            Experiment::ValueSize => "value-size",
         }
     }
 
@@ -74,6 +78,9 @@ impl Experiment {
             Experiment::Growth => &["nyala", "hashbrown", "dashmap", "papaya", "moka"],
             Experiment::Overwrite => &["nyala", "hashbrown", "dashmap", "papaya", "scc"],
             Experiment::Latency => &["nyala", "hashbrown", "dashmap", "papaya", "noop"],
+            Experiment::ValueSize => {
+                &["nyala", "hashbrown", "dashmap", "papaya", "quick_cache", "moka"]
+            }
             Experiment::HotKey | Experiment::Memory => {
                 &["nyala", "hashbrown", "dashmap", "papaya", "scc", "quick_cache", "moka"]
             }
@@ -107,6 +114,11 @@ impl Experiment {
                 form.memory_entries.map(|entries| (Task::Memory { entries }, 1)).into()
             }
             Experiment::Latency => vec![(Task::Latency { entries: form.latency_entries }, 1)],
+            Experiment::ValueSize => value_size::SIZES
+                .map(|value_bytes| {
+                    (Task::ValueSize { total_bytes: form.sized_bytes, value_bytes }, 1)
+                })
+                .into(),
         }
     }
 }
@@ -125,6 +137,9 @@ pub(crate) struct Form {
     /// Entries of a store whose latencies are measured, and milliseconds at each rate.
     pub(crate) latency_entries: u32,
     pub(crate) latency_span_ms: u64,
+    /// Bytes of all keys and values where their size varies, and milliseconds of a timed cell.
+    pub(crate) sized_bytes: u64,
+    pub(crate) sized_span_ms: u64,
     /// Milliseconds of a timed cell.
     pub(crate) span_ms: u64,
     /// Milliseconds of a timed cell of the hot key, of which one process has ten.
@@ -171,6 +186,7 @@ pub(crate) enum Task {
     Overwrite { room_bytes: u64, fill_percent: u32, sizes: Sizes },
     Memory { entries: u32 },
     Latency { entries: u32 },
+    ValueSize { total_bytes: u64, value_bytes: u32 },
 }
 
 impl Task {
@@ -183,6 +199,7 @@ impl Task {
             Task::Overwrite { .. } => Experiment::Overwrite,
             Task::Memory { .. } => Experiment::Memory,
             Task::Latency { .. } => Experiment::Latency,
+            Task::ValueSize { .. } => Experiment::ValueSize,
         }
     }
 
@@ -213,6 +230,9 @@ impl Task {
             Task::Overwrite { fill_percent, sizes: Sizes::Mixed, .. } => {
                 format!("{name}, {fill_percent} % full, mixed sizes")
             }
+            Task::ValueSize { value_bytes, .. } => {
+                format!("{name}, {}", crate::report::format::value_size(*value_bytes))
+            }
             Task::HitRatio { .. } | Task::Eviction { .. } | Task::HotKey => name.to_owned(),
         }
     }
@@ -232,6 +252,11 @@ impl Task {
             Task::Memory { entries } => f64::from(*entries) * (set_ns + 40.0) / 1e9,
             Task::Latency { entries } => {
                 f64::from(*entries) * (set_ns + 60.0) / 1e9 + 6.0 * span + stream * 120.0 / 1e9
+            }
+            Task::ValueSize { total_bytes, value_bytes } => {
+                // A nanosecond a byte: fetched, copied and given back.
+                let entries = f64::from(value_size::entries(*total_bytes, *value_bytes));
+                (entries * (set_ns + 60.0) + *total_bytes as f64 + stream * 60.0) / 1e9 + 2.0 * span
             }
             Task::HotKey => 2.0 * hot_key::THREADS.len() as f64 * (span + 0.002),
             Task::Overwrite { room_bytes, fill_percent, sizes } => {
@@ -303,6 +328,9 @@ pub(crate) fn measure<E: Engine>(task: &Task, unit: &Unit, emit: &mut Emit<'_>) 
             overwrite::measure::<E>(unit, condition, &mut notebook)
         }
         Task::Memory { entries } => slope::measure::<E>(unit, *entries, &mut notebook),
+        Task::ValueSize { total_bytes, value_bytes } => {
+            value_size::measure::<E>(unit, *total_bytes, *value_bytes, &mut notebook)
+        }
         Task::Latency { entries } => latency::measure::<E>(unit, None, *entries, |found| {
             notebook.write(Finding::Latency(found))
         }),

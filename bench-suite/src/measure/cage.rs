@@ -2,7 +2,7 @@
 //! page cache.
 //!
 //! It is made below the group that this process is in, or above that where the kernel allows no other. A guard removes it: this program
-//! once more, in a session of its own, which waits until we let the group go or are gone, whatever ended us.
+//! once more, in a process group of its own, which waits until we let the group go or are gone, whatever ended us.
 
 use std::fmt;
 use std::fs;

@@ -30,6 +30,7 @@ pub(crate) enum Finding {
     Memory(MemoryAt),
     Latency(Latency),
     BeyondMemory(Beyond),
+    ValueSize(ValueSize),
 }
 
 /// Operations and the time they took.
@@ -196,6 +197,36 @@ pub(crate) struct Beyond {
     pub(crate) timer_ns: u64,
     /// Nanoseconds of a call.
     pub(crate) latencies: Buckets,
+    #[serde(flatten)]
+    pub(crate) speed: Speed,
+}
+
+/// What is done to uniformly drawn entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Access {
+    Get,
+    /// To another value of equal size.
+    Set,
+}
+
+impl Access {
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Access::Get => "get",
+            Access::Set => "set",
+        }
+    }
+}
+
+/// One thread in a store of values of one size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ValueSize {
+    pub(crate) access: Access,
+    pub(crate) value_bytes: u32,
+    pub(crate) entries: u32,
+    /// Sum of every word that reads returned.
+    pub(crate) checksum: String,
     #[serde(flatten)]
     pub(crate) speed: Speed,
 }

@@ -49,6 +49,7 @@ fn readings(record: &Record) -> Readings {
             Finding::HotKey(found) => (OPS, found.speed.ops_a_second() / 1e6),
             Finding::Overwrite(found) => (OPS, found.speed.ops_a_second() / 1e6),
             Finding::BeyondMemory(found) => (OPS, found.speed.ops_a_second() / 1e6),
+            Finding::ValueSize(found) => (OPS, found.speed.ops_a_second() / 1e6),
             Finding::Latency(found) => match found.latencies.quantile(0.99) {
                 Some(p99) => ("µs, p99", p99 as f64 / 1e3),
                 None => continue,

@@ -81,6 +81,11 @@ pub(crate) fn bytes(value: u64) -> String {
     )
 }
 
+/// A size that is a power of two below a mebibyte: `8 B`, `4 KiB`.
+pub(crate) fn value_size(bytes: u32) -> String {
+    if bytes < 1024 { format!("{bytes} B") } else { format!("{} KiB", bytes / 1024) }
+}
+
 /// `2026-05-01` of a number of seconds since 1970, in UTC.
 pub(crate) fn date(seconds: u64) -> String {
     let mut days = seconds / 86_400;

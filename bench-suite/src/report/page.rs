@@ -35,6 +35,10 @@ pub(crate) fn render(summary: &Summary<'_>) -> String {
         let charts = experiments::latency::charts(summary, class);
         if charts.is_empty() { charts } else { format!("<div class=\"charts\">{charts}</div>") }
     });
+    let sizes = experiments::value_size::charts(summary);
+    let sizes =
+        if sizes.is_empty() { sizes } else { format!("<div class=\"charts\">{sizes}</div>") };
+    parts.push(part("values", "Value sizes", "From small values to large", sizes));
     parts.push(part("latency", "Latency", "Latency in an open loop", paced.concat()));
     parts.push(part("method", "Method", "How it was measured", method(summary)));
     parts.push(part("settings", "Settings", "Settings of each engine", engines(summary)));

@@ -10,7 +10,7 @@ pub(crate) const VALUE_LEN: usize = 64;
 /// Bytes of a value in the replay of a trace.
 pub(crate) const TRACE_VALUE_LEN: usize = 100;
 
-/// Longest value of all.
+/// Longest value where nothing else is asked for.
 const LONGEST: usize = 1024;
 
 /// Values are windows of this much random data: incompressible, and small enough to stay in a core's second-level cache
@@ -63,8 +63,17 @@ impl Values {
     }
 
     pub(crate) fn of(content: Content, seed: u64) -> Values {
+        Values::pool(content, LONGEST, seed)
+    }
+
+    /// Incompressible ones of up to so many bytes, or 1,024.
+    pub(crate) fn reaching(length: usize, seed: u64) -> Values {
+        Values::pool(Content::Incompressible, length.max(LONGEST), seed)
+    }
+
+    fn pool(content: Content, longest: usize, seed: u64) -> Values {
         let mut random = Random::new(seed, 0x0076_616c);
-        let words = (POOL_BYTES + LONGEST).div_ceil(8);
+        let words = (POOL_BYTES + longest).div_ceil(8);
         let word = |number: usize| match content {
             Content::Compressible if number % 2 == 1 => *b"the same",
             _ => random.next().to_le_bytes(),
@@ -78,7 +87,7 @@ impl Values {
         self.window(number, VALUE_LEN)
     }
 
-    /// The value with this number and length, which is at most 1,024.
+    /// The value with this number and length, which is at most 1,024 or what was asked for.
     #[inline]
     pub(crate) fn window(&self, number: u32, length: usize) -> &[u8] {
         let start = (number as usize * 8) % POOL_BYTES;

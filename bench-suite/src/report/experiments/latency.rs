@@ -161,7 +161,7 @@ pub(in crate::report) fn charts(summary: &Summary<'_>, class: Durability) -> Str
 }
 
 /// `1 k`, `100 k`, `1 M`.
-fn count(value: f64) -> String {
+pub(super) fn count(value: f64) -> String {
     match value {
         _ if value < 999.0 => format::plain(value),
         _ if value < 999e3 => format!("{} k", format::plain(value / 1e3)),

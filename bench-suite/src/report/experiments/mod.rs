@@ -8,6 +8,7 @@ mod hot_key;
 pub(in crate::report) mod latency;
 mod memory;
 mod overwrite;
+pub(in crate::report) mod value_size;
 
 use super::losses::Loss;
 use super::markup::{self, escape};
@@ -43,6 +44,7 @@ fn all(summary: &Summary<'_>) -> Vec<Findings> {
         overwrite::findings(summary),
         memory::findings(summary),
         latency::findings(summary),
+        value_size::findings(summary),
     ]
 }
 
