@@ -385,7 +385,7 @@ pub(crate) fn estimate_seconds(unit: &Unit) -> f64 {
     const PREPARATION_NS: f64 = 60.0;
     const SYNC: f64 = 0.003;
     /// What the disk takes for an entry of a kilobyte.
-    const BEYOND_NS: f64 = 8000.0;
+    const BEYOND_NS: f64 = 4000.0;
     let listed = crate::engines::find(&unit.engine);
     let load_ns = listed.map_or(0.0, |listed| f64::from(listed.load_ns));
     let span = unit.span_ms as f64 / 1000.0;
@@ -504,7 +504,7 @@ mod tests {
             ("cache-full", 1000.0),
             ("files-smoke", 180.0),
             ("files-full", 2200.0),
-            ("beyond-smoke", 240.0),
+            ("beyond-smoke", 300.0),
             ("beyond-full", 2000.0),
         ] {
             let profile = ALL
