@@ -240,7 +240,8 @@
 
 /**
  * Durability: acknowledged means that a sync which started after the write was complete has finished. Threads that
- * write at the same time share one.
+ * write at the same time share one, for which they may wait for each other: one and a half times as long as a sync
+ * takes, at most.
  */
 #define NYALA_DURABILITY_SYNC 2
 

@@ -70,8 +70,8 @@ pub enum Durability {
     /// As `Process`, and a power cut loses at most this long plus one sync. Starts a thread, `nyala-sync`, for as long as
     /// the store is open.
     Interval(Duration),
-    /// Acknowledged means that a sync which started after the write was complete has finished; concurrent writers share
-    /// one.
+    /// Acknowledged means that a sync which started after the write was complete has finished. Concurrent writers share
+    /// one, for which they may wait for each other: one and a half times as long as a sync takes, at most.
     Sync,
 }
 

@@ -43,7 +43,8 @@ pub const NYALA_DURABILITY_PROCESS: u32 = 0;
 /// thread, nyala-sync, which lives until the store, its pins and its cursors are closed.
 pub const NYALA_DURABILITY_INTERVAL: u32 = 1;
 /// Durability: acknowledged means that a sync which started after the write was complete has finished. Threads that
-/// write at the same time share one.
+/// write at the same time share one, for which they may wait for each other: one and a half times as long as a sync
+/// takes, at most.
 pub const NYALA_DURABILITY_SYNC: u32 = 2;
 
 /// Cause: a cache needed the room.
