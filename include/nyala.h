@@ -241,7 +241,7 @@
 /**
  * Durability: acknowledged means that a sync which started after the write was complete has finished. Threads that
  * write at the same time share one, for which they may wait for each other: one and a half times as long as a sync
- * takes, at most.
+ * takes, and 10 ms, at most.
  */
 #define NYALA_DURABILITY_SYNC 2
 

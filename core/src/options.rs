@@ -71,7 +71,7 @@ pub enum Durability {
     /// the store is open.
     Interval(Duration),
     /// Acknowledged means that a sync which started after the write was complete has finished. Concurrent writers share
-    /// one, for which they may wait for each other: one and a half times as long as a sync takes, at most.
+    /// one, for which they may wait for each other: one and a half times as long as a sync takes, and 10 ms, at most.
     Sync,
 }
 

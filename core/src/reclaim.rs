@@ -12,7 +12,6 @@
 //! records meanwhile. The alternative, to copy outside the lock and to compare slot and version afterwards, holds the
 //! lock for shorter, but needs a reservation that outlives the lock.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::clock::Moment;
@@ -343,8 +342,8 @@ impl Engine {
             let mut left = None;
             loop {
                 let mut writer = self.lock_stripe(number, moment)?;
-                let sealed = || writer.state.sealed.iter().map(VecDeque::len).sum::<usize>();
-                let left = left.get_or_insert_with(sealed);
+                // The open ones too: the copies may fill them.
+                let left = left.get_or_insert_with(|| writer.state.segments().count());
                 if writer.drop_expired_runs(moment)? {
                     drop(writer);
                     self.tell(number, moment);

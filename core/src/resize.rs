@@ -22,10 +22,13 @@ impl Engine {
         }
         let mut over = self.space.set_max_bytes(max_bytes);
         while over > 0 || !self.evicts && self.over_limit(0) {
-            if !self.make_smaller(over, moment)? {
-                let full = self.full();
-                self.space.unset_max_bytes(max_bytes);
-                return Err(full);
+            match self.make_smaller(over, moment) {
+                Ok(true) => {}
+                refused => {
+                    let refused = refused.err().unwrap_or_else(|| self.full());
+                    self.space.unset_max_bytes(max_bytes);
+                    return Err(refused);
+                }
             }
             over = self.space.shrink(&self.segments, self.regions());
         }

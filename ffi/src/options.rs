@@ -44,7 +44,7 @@ pub const NYALA_DURABILITY_PROCESS: u32 = 0;
 pub const NYALA_DURABILITY_INTERVAL: u32 = 1;
 /// Durability: acknowledged means that a sync which started after the write was complete has finished. Threads that
 /// write at the same time share one, for which they may wait for each other: one and a half times as long as a sync
-/// takes, at most.
+/// takes, and 10 ms, at most.
 pub const NYALA_DURABILITY_SYNC: u32 = 2;
 
 /// Cause: a cache needed the room.

@@ -4,7 +4,7 @@
 //! ```text
 //! lease      the file is made long enough; the segment gets space and memory; its header says whose it is
 //! seal       the header says how long it is; from then on nothing is appended
-//! retire     every live record was copied. At level `process` it is freed at once, else
+//! retire     every live record was copied. At level `process` it is freed at once, if there is space for the mark, else
 //!            a sync begins and ends, it is freed, another sync begins and ends, then it may be leased again
 //! let go     of a run: the same, from the moment at which what hides its link was appended, and nobody pins it
 //! ```
@@ -33,6 +33,9 @@ const LEASES: u64 = 1 << 20;
 /// Writes that a stripe may be short of its reservation before more are reserved; a segment holds fewer.
 const VERSIONS_LOW: u64 = 1 << 30;
 
+/// Of what needs no sync any more, but a mark for which there was no space.
+const AGAIN: Ticket = 0;
+
 #[derive(Debug)]
 pub(crate) struct FileLog {
     disk: Arc<dyn Disk>,
@@ -60,7 +63,7 @@ pub(crate) struct FileLog {
 /// Segments whose live records were copied elsewhere, and runs that were let go, in that order.
 #[derive(Debug, Default)]
 struct Retired {
-    /// Their copies, or what hides their links, are durable from this sync on.
+    /// Their copies, or what hides their links, are durable from this sync on, or need none: [`AGAIN`]. In the order of these.
     copied: Vec<(Ticket, Gone)>,
     /// Runs that could be freed but for somebody who pins their values.
     held: Vec<Gone>,
@@ -418,6 +421,7 @@ impl FileLog {
         self.prepare_words(self.first_segment + (first * WORD) as u64, words).map(drop)
     }
 
+    /// The same of a segment that this opening has leased, so that it can be written.
     fn mark(&self, segment: usize, state: State) -> Result<()> {
         let segment = self.segment(segment)?;
         if let Found::Leased { lease, .. } = segment.read() {
@@ -448,34 +452,37 @@ impl FileLog {
 
     /// Takes a segment whose live records were all copied. Answers whether it may be leased again at once.
     pub(crate) fn retire(&self, segment: usize) -> bool {
+        // First of all: the list is in the order of its tickets.
+        let mut retired = lock(&self.retired);
         let after = if self.durability == Durability::Process || is_on(Mutant::ReuseTooSoon) {
-            if self.set_state(segment, State::Freed).is_ok() {
+            // No later segment is marked, and leased again, before one that could not be: recovery would miss it between two.
+            let in_turn = !retired.copied.iter().any(|(_, gone)| gone.run == 0);
+            if in_turn && self.set_state(segment, State::Freed).is_ok() {
                 return true;
             }
-            // No space for the mark: it is tried again with the next ones.
-            0
+            AGAIN
         } else {
             self.syncer.next()
         };
-        lock(&self.retired).copied.push((after, Gone { segment, run: 0 }));
+        retired.copied.push((after, Gone { segment, run: 0 }));
         false
     }
 
     /// Takes a run whose link is hidden by a later record. Answers whether its segments may be leased again at once.
     pub(crate) fn let_go(&self, run: usize, segments: usize, unpinned: bool) -> bool {
         let gone = Gone { segment: run, run: segments };
+        let mut retired = lock(&self.retired);
         let after = if self.durability != Durability::Process && !is_on(Mutant::RunReusedTooSoon) {
             self.syncer.next()
         } else if !unpinned {
-            lock(&self.retired).held.push(gone);
+            retired.held.push(gone);
             return false;
         } else if self.free_run(run, segments).is_ok() {
             return true;
         } else {
-            // As in `retire`.
-            0
+            AGAIN
         };
-        lock(&self.retired).copied.push((after, gone));
+        retired.copied.push((after, gone));
         false
     }
 
@@ -486,18 +493,20 @@ impl FileLog {
         hurry: bool,
         unpinned: impl Fn(usize) -> bool,
     ) -> Result<Vec<usize>> {
+        const TURNS: usize = 3;
         let mut reusable = Vec::new();
-        let waits = |retired: &Retired| !retired.copied.is_empty() || !retired.freed.is_empty();
-        for turn in 0..3 {
+        for turn in 1.. {
             let mut retired = lock(&self.retired);
             let finished = self.syncer.finished();
             let done = |list: &mut Vec<(Ticket, Gone)>| {
+                debug_assert!(list.is_sorted_by_key(|(ticket, _)| *ticket), "{list:?}");
                 let count = list.partition_point(|(ticket, _)| *ticket <= finished);
                 list.drain(..count).map(|(_, gone)| gone).collect::<Vec<_>>()
             };
             reusable.extend(done(&mut retired.freed).iter().map(|gone| gone.segment));
             let mut free = VecDeque::from(done(&mut retired.copied));
             free.extend(retired.held.drain(..));
+            let mut refused = None;
             while let Some(gone) = free.pop_front() {
                 let marked = if gone.run == 0 {
                     self.set_state(gone.segment, State::Freed)
@@ -508,10 +517,11 @@ impl FileLog {
                     continue;
                 };
                 if let Err(error) = marked {
-                    // Tried again with the next ones.
                     free.push_front(gone);
-                    retired.copied.splice(..0, free.into_iter().map(|gone| (0, gone)));
-                    return if reusable.is_empty() { Err(error) } else { Ok(reusable) };
+                    let again = free.drain(..).map(|gone| (AGAIN, gone));
+                    retired.copied.splice(..0, again);
+                    refused = Some(error);
+                    break;
                 }
                 match self.durability {
                     Durability::Process => reusable.push(gone.segment),
@@ -519,10 +529,15 @@ impl FileLog {
                     _ => retired.freed.push((self.syncer.next(), gone)),
                 }
             }
-            let waiting = waits(&retired);
+            // What was refused waits for space, and not for a sync.
+            let copied = refused.is_none() && !retired.copied.is_empty();
+            let waiting = copied || !retired.freed.is_empty();
             drop(retired);
-            if !hurry || turn == 2 || !waiting {
-                break;
+            if !hurry || turn == TURNS || !waiting {
+                return match refused {
+                    Some(error) if reusable.is_empty() => Err(error),
+                    _ => Ok(reusable),
+                };
             }
             self.sync()?;
         }

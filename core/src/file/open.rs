@@ -149,7 +149,11 @@ impl Engine {
     fn close_file(&self, file: &FileLog) -> Result<()> {
         file.admit()?;
         // Also those whose copies wait for a sync: of a stripe, the file keeps all segments from one on.
-        self.reuse_retired(true)?;
+        if let Err(refused) = self.reuse_retired(true) {
+            // Whatever it lacked space for: what was written is made durable.
+            file.sync()?;
+            return Err(refused);
+        }
         let moment = self.moment();
         let mut end = 0;
         for number in 0..self.stripes.len() {

@@ -94,7 +94,9 @@ fn every_failure_at_level_sync() {
 /// Several writers share a sync that fails: none of them is told that its write is durable.
 #[test]
 fn a_failed_sync_fails_all_who_share_it() {
-    for n in 1..20 {
+    /// Writes of a thread, so that there are as many syncs at least.
+    const WRITES: u64 = 10;
+    for n in 1..=WRITES {
         let run = Run::new(Durability::Sync, 4096);
         let store = Store::open_on(run.disk.clone(), &run.options()).unwrap();
         run.disk.fail_nth(Effect::Sync, n, Failure::Once);
@@ -103,7 +105,7 @@ fn a_failed_sync_fails_all_who_share_it() {
                 .map(|thread| {
                     let store = &store;
                     scope.spawn(move || {
-                        let keys = (0..10).map(|key| format!("{thread} {key}"));
+                        let keys = (0..WRITES).map(|key| format!("{thread} {key}"));
                         keys.take_while(|key| store.set(key, key).map_err(expected).is_ok())
                             .collect::<Vec<_>>()
                     })

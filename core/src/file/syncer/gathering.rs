@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Most syncs in a row that start at once after waiting was in vain.
 const MOST_AT_ONCE: u32 = 15;
 
+/// Longest that anybody waits for others, also where syncs take long.
+const MOST_PATIENCE: Duration = Duration::from_millis(10);
+
 /// What somebody who waits does, while no sync runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Advice {
@@ -26,8 +29,8 @@ pub(super) struct Gathering {
     /// About how long a sync takes.
     took: Duration,
     /// Whether somebody waits for the others.
-    is_on: bool,
-    /// So many syncs start at once, and as many did after the last time that waiting was in vain.
+    under_way: bool,
+    /// So many syncs start at once, and as many did after the last time that waiting was in vain, its own with them.
     at_once: u32,
     penalty: u32,
 }
@@ -36,25 +39,25 @@ impl Gathering {
     /// For one of so many who wait.
     pub(super) fn advise(&mut self, waiting: u32) -> Advice {
         if waiting >= self.expected {
-            if self.is_on {
+            if self.under_way {
                 self.penalty = 0;
             }
-        } else if self.is_on {
+        } else if self.under_way {
             return Advice::Wait;
         } else if self.at_once == 0 {
-            self.is_on = true;
+            self.under_way = true;
             // Longer than a sync, or the clock would wake who gathers just before the sync's end does.
-            return Advice::Gather(self.took * 3 / 2);
+            return Advice::Gather((self.took * 3 / 2).min(MOST_PATIENCE));
         } else {
             self.at_once -= 1;
         }
-        self.is_on = false;
+        self.under_way = false;
         Advice::Start
     }
 
     /// Not all have come in time.
     pub(super) fn give_up(&mut self) {
-        self.is_on = false;
+        self.under_way = false;
         self.penalty = (2 * self.penalty + 1).min(MOST_AT_ONCE);
         self.at_once = self.penalty;
     }
@@ -79,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_writer_never_waits() {
+    fn who_was_alone_does_not_wait() {
         assert_eq!(Gathering::default().advise(1), Advice::Start);
         assert_eq!(after(1).advise(1), Advice::Start);
     }
@@ -94,6 +97,13 @@ mod tests {
         assert_eq!(gathering.advise(3), Advice::Start);
         gathering.note(3, SYNC);
         assert!(matches!(gathering.advise(1), Advice::Gather(_)));
+    }
+
+    #[test]
+    fn patience_has_an_end_where_syncs_take_long() {
+        let mut gathering = Gathering::default();
+        gathering.note(2, Duration::from_secs(10));
+        assert_eq!(gathering.advise(1), Advice::Gather(MOST_PATIENCE));
     }
 
     #[test]
