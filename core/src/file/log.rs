@@ -422,7 +422,7 @@ impl FileLog {
     }
 
     /// The same of a segment that this opening has leased, so that it can be written.
-    fn mark(&self, segment: usize, state: State) -> Result<()> {
+    pub(crate) fn mark(&self, segment: usize, state: State) -> Result<()> {
         let segment = self.segment(segment)?;
         if let Found::Leased { lease, .. } = segment.read() {
             segment.set_state(&lease, state);

@@ -428,7 +428,7 @@ impl<'a> Writer<'a> {
     pub(crate) fn close_window(&mut self, file: &FileLog) -> Result<()> {
         if let Some(Open { segment, next, .. }) = self.state.open[Pool::Admission as usize].take() {
             let used_words = (next - self.engine.geometry.first_word(segment)) as u32;
-            file.set_state(segment, State::Sealed { used_words })?;
+            file.mark(segment, State::Sealed { used_words })?;
             self.state.sealed[Pool::Admission as usize].push_back(segment);
         }
         Ok(())
